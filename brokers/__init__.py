@@ -1,0 +1,1 @@
+"""The outside world: one port (`base`), one folder a venue."""

@@ -1,0 +1,39 @@
+"""What we remember; the constraints are the rules that must hold whoever writes."""
+
+from tradingbot.models.accounts import Account, Balance, Login, Stage, TradingState
+from tradingbot.models.bars import BarDay, BarHour
+from tradingbot.models.contracts import Contract
+from tradingbot.models.decisions import Decision, Outcome
+from tradingbot.models.notifications import Notification
+from tradingbot.models.orders import Order, OrderEvent
+from tradingbot.models.positions import Fill, Position, Trade
+from tradingbot.models.processes import ApiMetric, Heartbeat, Lease, Snapshot
+from tradingbot.models.sessions import CalendarDay, SessionStep
+from tradingbot.models.strategies import OvernightRange, Strategy
+
+__all__ = [
+    "Account",
+    "ApiMetric",
+    "Balance",
+    "BarDay",
+    "BarHour",
+    "CalendarDay",
+    "Contract",
+    "Decision",
+    "Fill",
+    "Heartbeat",
+    "Lease",
+    "Login",
+    "Notification",
+    "Order",
+    "OrderEvent",
+    "Outcome",
+    "OvernightRange",
+    "Position",
+    "SessionStep",
+    "Snapshot",
+    "Stage",
+    "Strategy",
+    "Trade",
+    "TradingState",
+]

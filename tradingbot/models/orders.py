@@ -1,0 +1,160 @@
+"""Orders: intent and order in one row, and everything that ever happened to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from market.orders import ENTRY_TAKEN, LIVE, NEXT, OrderStatus, OrderType, Role, Side
+from tradingbot.models import fields
+from tradingbot.models.accounts import Account
+from tradingbot.models.contracts import Contract
+from tradingbot.models.decisions import Decision
+from tradingbot.models.strategies import Strategy
+
+
+class OrderQuerySet(models.QuerySet["Order"]):
+    def live(self) -> OrderQuerySet:
+        """Return the orders that may still change a position."""
+        return self.filter(status__in=LIVE)
+
+    def working(self) -> OrderQuerySet:
+        """Return the orders that the venue holds open."""
+        return self.filter(status__in=(OrderStatus.WORKING, OrderStatus.PARTIAL, OrderStatus.CANCEL_PENDING))
+
+
+class Order(models.Model):
+    """One order of an account, from the moment that we decide to send it; never deleted.
+
+    Bracket legs are rows of their own with `parent`; orders that we did not make have role `external`.
+    """
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="orders")
+    strategy = models.ForeignKey(Strategy, models.PROTECT, null=True, blank=True, related_name="orders")
+    contract = models.ForeignKey(Contract, models.PROTECT, related_name="orders")
+    decision = models.ForeignKey(Decision, models.PROTECT, null=True, blank=True, related_name="orders")
+    parent = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="legs")
+    oco_group = models.UUIDField(null=True, blank=True, help_text="ties the two entries of a pair")
+    session_date = models.DateField()
+    tag = models.CharField(max_length=64, unique=True, help_text="ours; the venue echoes it")
+    role = models.CharField(max_length=16, choices=[(r.value, r.value) for r in Role])
+    side = models.SmallIntegerField(choices=[(s.value, s.name.lower()) for s in Side])
+    type = models.CharField(max_length=16, choices=[(t.value, t.value.replace("_", " ")) for t in OrderType])
+    quantity = models.PositiveIntegerField(help_text="contracts")
+    filled = models.PositiveIntegerField(default=0, help_text="contracts")
+    average_price = fields.price(null=True, blank=True, help_text="of what is filled")
+    limit_price = fields.price(null=True, blank=True)
+    stop_price = fields.price(null=True, blank=True)
+    trail_ticks = models.PositiveIntegerField(null=True, blank=True)
+    stop_ticks = models.PositiveIntegerField(null=True, blank=True, help_text="of an entry: its stop behind the fill")
+    target_ticks = models.PositiveIntegerField(null=True, blank=True, help_text="of an entry: its target")
+    breakeven_ticks = models.PositiveIntegerField(
+        null=True, blank=True, help_text="of an entry: profit after which the stop goes to the entry"
+    )
+    desired_price = fields.price(null=True, blank=True, help_text="price that a modify asks for, until the venue has it")
+    status = models.CharField(
+        max_length=16, default=OrderStatus.NEW, choices=[(s.value, s.value.replace("_", " ")) for s in OrderStatus]
+    )
+    attempt = models.PositiveIntegerField(default=0)
+    claim_token = models.UUIDField(null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True, help_text="machine time")
+    sent_at = models.DateTimeField(null=True, blank=True, help_text="market time")
+    not_before = models.DateTimeField(null=True, blank=True, help_text="machine time of the next attempt")
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="cancelled by us from then on")
+    broker_order_id = models.BigIntegerField(null=True, blank=True)
+    seen_at = models.DateTimeField(null=True, blank=True, help_text="machine time: when the venue last showed it")
+    empty_reads = models.PositiveIntegerField(default=0, help_text="successful reads that did not show it")
+    absent_since = models.DateTimeField(null=True, blank=True, help_text="machine time of the first such read")
+    change_sent_at = models.DateTimeField(null=True, blank=True, help_text="machine time of the last cancel or modify")
+    reason = models.CharField(max_length=300, blank=True, help_text="why it ended, or why it waits")
+    requested_by = models.CharField(max_length=80, blank=True, help_text="strategy or person")
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    objects = OrderQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-pk")
+        indexes = [
+            models.Index(fields=["account", "status"]),
+            models.Index(fields=["status", "claimed_at"], name="order_status_claimed"),
+            models.Index(fields=["account", "session_date"]),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=("account", "strategy", "session_date", "side"),
+                name="order_one_live_entry",
+                condition=Q(role=Role.ENTRY, status__in=sorted(ENTRY_TAKEN)),
+            ),
+            models.UniqueConstraint("account", "broker_order_id", name="order_once_a_broker_id"),
+            models.CheckConstraint(name="order_has_quantity", condition=Q(quantity__gt=0)),
+            models.CheckConstraint(name="order_not_overfilled", condition=Q(filled__lte=F("quantity"))),
+            models.CheckConstraint(
+                name="order_entry_has_stop",
+                condition=~Q(role=Role.ENTRY) | Q(stop_ticks__gt=0),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.describe()}"
+
+    def describe(self) -> str:
+        """Return the order in a trader's words, e.g. `buy 3 MNQ stop 21,480.25`."""
+        price = self.limit_price if self.type == OrderType.LIMIT else self.stop_price
+        at = f" {self.contract.text(price)}" if price is not None else ""
+        return f"{Side(self.side).name.lower()} {self.quantity} {self.contract.symbol} {self.type.replace('_', ' ')}{at}"
+
+    @property
+    def price(self) -> Any:
+        """Return the price at which it rests, None for a market order."""
+        return self.limit_price if self.type == OrderType.LIMIT else self.stop_price
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in LIVE
+
+    def advance(self, status: OrderStatus, *, at: Any, detail: dict[str, Any] | None = None, **changes: Any) -> bool:
+        """Move on to `status` with an event; False if another worker moved the order first.
+
+        Call it inside a transaction. Raises ValueError if `status` cannot follow the present one.
+        """
+        before = OrderStatus(self.status)
+        if status not in NEXT[before]:
+            raise ValueError(f"order {self.pk}: {before} cannot become {status}")
+        moved = Order.objects.filter(pk=self.pk, status=before, claim_token=self.claim_token).update(
+            status=status, updated_at=at, **changes
+        )
+        if not moved:
+            return False
+        self.refresh_from_db()
+        self.note(status, at=at, before=before, detail=detail)
+        return True
+
+    def note(
+        self, kind: str, *, at: Any, before: OrderStatus | None = None, detail: dict[str, Any] | None = None
+    ) -> OrderEvent:
+        """Append an event to the order's history."""
+        return OrderEvent.objects.create(
+            order=self, at=at, kind=kind, before=before or self.status, after=self.status, detail=detail or {}
+        )
+
+
+class OrderEvent(models.Model):
+    """One thing that happened to an order; append-only, written in the transaction of the change."""
+
+    order = models.ForeignKey(Order, models.PROTECT, related_name="events")
+    at = models.DateTimeField(help_text="market time")
+    machine_at = models.DateTimeField(db_default=Now(), editable=False)
+    kind = models.CharField(max_length=24)
+    before = models.CharField(max_length=16)
+    after = models.CharField(max_length=16)
+    detail = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ("pk",)
+        indexes = [models.Index(fields=["-machine_at"])]
+
+    def __str__(self) -> str:
+        return f"#{self.order_id} {self.kind}"
