@@ -121,4 +121,5 @@ def _from_environment() -> Clock:
 clock = _from_environment()
 now = clock.now
 speed = clock.speed
+
 period = clock.period

@@ -78,7 +78,7 @@ DISCORD_NOTIFICATIONS_ENABLED = env.bool("DISCORD_NOTIFICATIONS_ENABLED", defaul
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.simple_history",
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # urls.py discovers: workers need no admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -43,7 +43,9 @@ class Login(models.Model):
     api_key = fields.EncryptedTextField(help_text="stored encrypted, never shown again")
     token = fields.EncryptedTextField(blank=True, default="", editable=False)
     token_renewed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="machine time")
-    entries_blocked = models.CharField(max_length=200, blank=True, help_text="why no entry may be sent, empty if it may")
+    entries_blocked = models.CharField(
+        max_length=200, blank=True, help_text="why no entry may be sent, empty if it may"
+    )
     enabled = models.BooleanField(default=True)
 
     class Meta:
@@ -65,9 +67,12 @@ class Account(models.Model):
     can_trade = models.BooleanField(default=False, help_text="as the venue says")
     trading_state = models.CharField(max_length=16, choices=TradingState, default=TradingState.ACTIVE)
     state_reason = models.CharField(max_length=300, blank=True)
-    state_until = models.DateTimeField(null=True, blank=True, help_text="when a lock ends by itself; empty: by a person")
+    state_until = models.DateTimeField(
+        null=True, blank=True, help_text="when a lock ends by itself; empty: by a person"
+    )
     flatten_requested_at = models.DateTimeField(null=True, blank=True, help_text="set until the account is seen flat")
     flatten_reason = models.CharField(max_length=200, blank=True)
+    flat_seen_at = models.DateTimeField(null=True, blank=True, help_text="machine time of the first read that was flat")
 
     start_balance = fields.dollars(null=True, blank=True, help_text="balance at the start of the account, dollars")
     maximum_loss = fields.dollars(null=True, blank=True, help_text="Maximum Loss Limit in dollars; required to trade")
@@ -84,7 +89,14 @@ class Account(models.Model):
     session_start_balance = fields.dollars(null=True, blank=True)
     reconciled_at = models.DateTimeField(null=True, blank=True, help_text="machine time; no entry before the first")
     history = HistoricalRecords(
-        excluded_fields=["balance", "balance_at", "balance_read_at", "reconciled_at", "session_start_balance"]
+        excluded_fields=[
+            "balance",
+            "balance_at",
+            "balance_read_at",
+            "reconciled_at",
+            "session_start_balance",
+            "flat_seen_at",
+        ]
     )
 
     class Meta:
@@ -112,7 +124,7 @@ class Account(models.Model):
         """Return realised dollars since the session began, None while unknown."""
         if self.balance is None or self.session_start_balance is None:
             return None
-        return self.balance - self.session_start_balance
+        return Decimal(self.balance - self.session_start_balance)
 
 
 class Balance(models.Model):

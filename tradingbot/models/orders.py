@@ -47,14 +47,15 @@ class Order(models.Model):
     filled = models.PositiveIntegerField(default=0, help_text="contracts")
     average_price = fields.price(null=True, blank=True, help_text="of what is filled")
     limit_price = fields.price(null=True, blank=True)
-    stop_price = fields.price(null=True, blank=True)
-    trail_ticks = models.PositiveIntegerField(null=True, blank=True)
+    stop_price = fields.price(null=True, blank=True, help_text="of a trailing stop: the price it starts from")
     stop_ticks = models.PositiveIntegerField(null=True, blank=True, help_text="of an entry: its stop behind the fill")
     target_ticks = models.PositiveIntegerField(null=True, blank=True, help_text="of an entry: its target")
     breakeven_ticks = models.PositiveIntegerField(
         null=True, blank=True, help_text="of an entry: profit after which the stop goes to the entry"
     )
-    desired_price = fields.price(null=True, blank=True, help_text="price that a modify asks for, until the venue has it")
+    desired_price = fields.price(
+        null=True, blank=True, help_text="price that a modify asks for, until the venue has it"
+    )
     status = models.CharField(
         max_length=16, default=OrderStatus.NEW, choices=[(s.value, s.value.replace("_", " ")) for s in OrderStatus]
     )
@@ -104,7 +105,9 @@ class Order(models.Model):
         """Return the order in a trader's words, e.g. `buy 3 MNQ stop 21,480.25`."""
         price = self.limit_price if self.type == OrderType.LIMIT else self.stop_price
         at = f" {self.contract.text(price)}" if price is not None else ""
-        return f"{Side(self.side).name.lower()} {self.quantity} {self.contract.symbol} {self.type.replace('_', ' ')}{at}"
+        return (
+            f"{Side(self.side).name.lower()} {self.quantity} {self.contract.symbol} {self.type.replace('_', ' ')}{at}"
+        )
 
     @property
     def price(self) -> Any:

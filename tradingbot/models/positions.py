@@ -46,7 +46,9 @@ class Fill(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{Side(self.side).name.lower()} {self.quantity} {self.contract.symbol} at {self.contract.text(self.price)}"
+        return (
+            f"{Side(self.side).name.lower()} {self.quantity} {self.contract.symbol} at {self.contract.text(self.price)}"
+        )
 
     @property
     def execution(self) -> Execution:
@@ -80,7 +82,7 @@ class Position(models.Model):
 
     def open_profit(self, price: Decimal) -> Decimal:
         """Return dollars of the open position at `price`, before costs."""
-        return (price - self.average_price) * self.quantity * self.contract.spec.point_value
+        return Decimal((price - self.average_price) * self.quantity * self.contract.spec.point_value)
 
 
 class Trade(models.Model):

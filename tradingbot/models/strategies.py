@@ -30,9 +30,7 @@ class Strategy(models.Model):
     last_run_at = models.DateTimeField(null=True, blank=True, help_text="machine time of the last evaluation")
     last_reason = models.CharField(max_length=300, blank=True, help_text="what the last evaluation said")
     evaluations = models.PositiveIntegerField(default=0)
-    history = HistoricalRecords(
-        excluded_fields=["last_evaluated_at", "last_run_at", "last_reason", "evaluations"]
-    )
+    history = HistoricalRecords(excluded_fields=["last_evaluated_at", "last_run_at", "last_reason", "evaluations"])
 
     class Meta:
         ordering = ("name",)

@@ -1,0 +1,134 @@
+"""Cancel and modify: asked for by a row, sent by a worker, believed when the venue shows it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from brokers.base import BrokerError, NotSent
+from market.orders import OrderStatus, OrderType
+from tradingbot.models import Order
+from tradingbot.operations import venues
+
+log = logging.getLogger(__name__)
+
+_RESEND = timedelta(seconds=2)  # machine time between two requests for the same change
+
+
+def request_cancel(order: Order, *, by: str, now: datetime) -> bool:
+    """Record that `order` is to be cancelled; a worker sends it. False if it has ended or is being cancelled already."""
+    with transaction.atomic():
+        order = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
+        detail = {"by": by}
+        match OrderStatus(order.status):
+            case OrderStatus.NEW:  # never sent, so nothing can exist at the venue
+                ended = order.advance(OrderStatus.CANCELLED, at=now, detail=detail, reason=f"cancelled by {by}")
+                for leg in order.legs.filter(status=OrderStatus.SUSPENDED):
+                    leg.advance(OrderStatus.CANCELLED, at=now, reason="its entry was cancelled")
+                return ended
+            case OrderStatus.WORKING | OrderStatus.PARTIAL | OrderStatus.GHOST:
+                return order.advance(
+                    OrderStatus.CANCEL_PENDING,
+                    at=now,
+                    detail=detail,
+                    change_sent_at=None,
+                    desired_price=None,
+                    reason=f"cancelled by {by}"[:300],
+                )
+            case (
+                OrderStatus.SENDING | OrderStatus.UNKNOWN
+            ):  # cancelled as soon as it is found: it is overdue from now on
+                Order.objects.filter(pk=order.pk).update(expires_at=now, updated_at=now)
+                order.note("cancel asked", at=now, detail=detail)
+                return True
+            case _:
+                return False
+
+
+def cancel(order: Order, *, now: datetime) -> None:
+    """Send the cancel of a CANCEL_PENDING order, at most once in two seconds. What became of it, a read tells."""
+    if order.broker_order_id is None or not _claim_change(order, OrderStatus.CANCEL_PENDING):
+        return
+    _change(
+        order,
+        "cancel",
+        now,
+        lambda: venues.connect(order.account.login).cancel(
+            order.account.broker_account_id, _known(order.broker_order_id)
+        ),
+    )
+
+
+def request_modify(order: Order, price: Decimal, *, by: str, now: datetime) -> bool:
+    """Record that `order` is to rest at `price`; a worker sends it. False if the order no longer works.
+
+    Raises ValueError for a price off the tick grid or an order without a price.
+    """
+    order.contract.spec.ticks(price)
+    if order.price is None:
+        raise ValueError(f"order #{order.pk} is a {order.type} order without a price yet")
+    with transaction.atomic():
+        order = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
+        if order.status not in (OrderStatus.WORKING, OrderStatus.PARTIAL):
+            return False
+        Order.objects.filter(pk=order.pk).update(desired_price=price, change_sent_at=None, updated_at=now)
+        order.note("modify asked", at=now, detail={"price": str(price), "from": str(order.price), "by": by})
+    return True
+
+
+def modify(order: Order, *, now: datetime) -> None:
+    """Send the price that the order is to have; absolute, so that sending it again does no harm."""
+    if (
+        order.broker_order_id is None
+        or order.desired_price is None
+        or not _claim_change(order, OrderStatus.WORKING, OrderStatus.PARTIAL)
+    ):
+        return
+    price = order.desired_price.normalize()
+    key = {OrderType.LIMIT: "limit_price", OrderType.TRAILING_STOP: "trail_price"}.get(
+        OrderType(order.type), "stop_price"
+    )
+    _change(
+        order,
+        "modify",
+        now,
+        lambda: venues.connect(order.account.login).modify(
+            order.account.broker_account_id, _known(order.broker_order_id), **{key: price}
+        ),
+    )
+
+
+def _claim_change(order: Order, *statuses: OrderStatus) -> bool:
+    claimed = Order.objects.filter(
+        Q(change_sent_at__isnull=True) | Q(change_sent_at__lt=Now() - _RESEND), pk=order.pk, status__in=statuses
+    ).update(change_sent_at=Now())
+    if claimed:
+        order.refresh_from_db()
+    return bool(claimed)
+
+
+def _change(order: Order, kind: str, now: datetime, call: Callable[[], None]) -> None:
+    """Call the venue and keep what it said; only a read decides what is true."""
+    outcome = "taken"
+    try:
+        call()
+    except NotSent as error:
+        outcome = f"not sent: {error}"
+        Order.objects.filter(pk=order.pk).update(change_sent_at=None)
+    except BrokerError as error:
+        outcome = f"{type(error).__name__}: {error}"
+    order.note(f"{kind} sent", at=now, detail={"outcome": outcome})
+    if outcome != "taken":
+        log.warning("%s: %s %s", order, kind, outcome)
+
+
+def _known(broker_order_id: int | None) -> int:
+    if broker_order_id is None:
+        raise ValueError("the venue's order id is not known yet")
+    return broker_order_id

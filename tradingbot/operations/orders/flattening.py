@@ -1,0 +1,190 @@
+"""Cancel all, close all, and believe it only when the venue shows it twice."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce, Now
+
+from brokers.base import BrokerError, NotSent, PositionReport, Refused
+from market.orders import LIVE, OrderStatus, Role
+from market.sessions import flat_by, regular_session, trade_date_of
+from tradingbot.clock import clock
+from tradingbot.models import Account, CalendarDay, Contract, Order, Position, TradingState
+from tradingbot.operations import leases, notifications, reconciliation, snapshots, trading, venues
+from tradingbot.operations.orders.changing import cancel, request_cancel
+
+log = logging.getLogger(__name__)
+
+_CLOSE_IN_FLIGHT = timedelta(seconds=5)
+_TWO_READS_APART = timedelta(seconds=2)
+_ALERTS = (timedelta(seconds=30), timedelta(seconds=120))
+
+
+def request_flatten(account: Account, *, reason: str, by: str, now: datetime) -> bool:
+    """Have every order cancelled and every position closed; no entries until the session ends.
+
+    The request stays until the account is seen flat. False if one is under way already.
+    """
+    session_end = regular_session(trade_date_of(now)).closes_at
+    with transaction.atomic():
+        account = Account.objects.select_for_update(of=("self",)).get(pk=account.pk)
+        if account.flatten_requested_at is not None:
+            return False
+        account.flatten_requested_at, account.flatten_reason, account.flat_seen_at = now, reason[:200], None
+        if account.trading_state == TradingState.ACTIVE:
+            account.trading_state = TradingState.REDUCE_ONLY
+            account.state_reason, account.state_until = reason[:300], session_end
+        account.save(
+            update_fields=[
+                "flatten_requested_at",
+                "flatten_reason",
+                "flat_seen_at",
+                "trading_state",
+                "state_reason",
+                "state_until",
+            ]
+        )
+        notifications.notify("position", f"{account}: flattening", account=account, body=f"{reason} (by {by})", now=now)
+    log.info("%s: flatten asked by %s: %s", account, by, reason)
+    return True
+
+
+def emergency_stop(*, reason: str, by: str, now: datetime) -> list[Account]:
+    """Halt every account and have it flattened; workers do it, `flatten_requested_at` stays until it is seen."""
+    accounts = list(Account.objects.filter(enabled=True))
+    for account in accounts:
+        trading.halt(account, reason=f"emergency stop: {reason}", by=by, now=now)
+        request_flatten(account, reason=f"emergency stop: {reason}", by=by, now=now)
+    return accounts
+
+
+def flatten_due(account: Account, *, now: datetime) -> bool:
+    """Ask for a flatten when the account is past its flat-by time with anything open, then work on any request.
+
+    Returns whether the account needs no flattening any more. It follows from facts, not from a clock's tick: a missed
+    tick, a restart or a daylight-saving change cost nothing.
+    """
+    if account.flatten_requested_at is None:
+        row = CalendarDay.objects.filter(trade_date=trade_date_of(now)).first()
+        session = row.session if row else regular_session(trade_date_of(now))
+        if now < flat_by(session) or not _anything_open(account):
+            return True
+        request_flatten(account, reason="end of the day", by="the clock", now=now)
+        account.refresh_from_db()
+    return flatten(account, now=now)
+
+
+def flatten(account: Account, *, now: datetime, give_up_at: float | None = None) -> bool:
+    """Do one bounded round of the flatten; True once two reads two seconds apart showed neither position nor order.
+
+    give_up_at   monotonic time after which no further request is sent to the venue in this round
+    """
+    account.refresh_from_db()
+    if account.flatten_requested_at is None:
+        return True
+    with leases.hold(f"exit:{account.pk}", seconds=30) as fence:
+        if fence is None:
+            return False
+        _alert_when_slow(account, now)
+        for order in _open_orders(account).filter(role__in=(Role.ENTRY, Role.EXTERNAL)):
+            _cancel_now(order, now)
+        reading = snapshots.read(account, max_age=0.0, now=now)
+        reconciliation.apply_orders_and_fills(account, reading, now=now)
+        for report in reading.positions:
+            if give_up_at is None or time.monotonic() < give_up_at:
+                _close(account, report, now)
+        held = {report.contract_id for report in reading.positions}
+        for order in _open_orders(account).exclude(contract__broker_contract_id__in=held):
+            _cancel_now(order, now)
+        if reading.positions or reading.orders or _open_orders(account).exclude(status=OrderStatus.SUSPENDED).exists():
+            Account.objects.filter(pk=account.pk).update(flat_seen_at=None)
+            return False
+        return _seen_flat(account, now)
+
+
+def _open_orders(account: Account) -> QuerySet[Order]:
+    return Order.objects.filter(account=account, status__in=LIVE).select_related("account__login", "contract")
+
+
+def _anything_open(account: Account) -> bool:
+    return (
+        _open_orders(account).exists()
+        or Position.objects.filter(account=account).exclude(quantity=0, broker_quantity=0).exists()
+    )
+
+
+def _cancel_now(order: Order, now: datetime) -> None:
+    request_cancel(order, by="flatten", now=now)
+    order.refresh_from_db()
+    cancel(order, now=now)
+
+
+def _close(account: Account, report: PositionReport, now: datetime) -> None:
+    """Close one position unless a close is in flight: two closes can flip it."""
+    contract = Contract.objects.filter(venue=account.venue, broker_contract_id=report.contract_id).first()
+    if contract is None:
+        log.error("%s: position in unknown contract %s cannot be closed by us", account, report.contract_id)
+        return
+    Position.objects.get_or_create(account=account, contract=contract)
+    position = Position.objects.get(account=account, contract=contract)
+    flipped = position.close_sent_at and position.broker_quantity * report.quantity < 0
+    if flipped:
+        trading.halt(
+            account, reason=f"{contract.symbol} turned to {report.quantity:+d} while closing", by="flatten", now=now
+        )
+    claimed = Position.objects.filter(
+        Q(close_sent_at__isnull=True) | Q(close_sent_at__lt=Now() - _CLOSE_IN_FLIGHT), pk=position.pk
+    ).update(close_sent_at=Now(), broker_quantity=report.quantity)
+    if not claimed:
+        return
+    try:
+        venues.connect(account.login).close(account.broker_account_id, report.contract_id)
+    except NotSent:
+        Position.objects.filter(pk=position.pk).update(close_sent_at=None)
+        raise
+    except Refused as error:
+        log.warning("%s: close of %s refused, looking again: %s", account, contract, error)
+    except BrokerError as error:
+        log.warning("%s: close of %s has no clear answer, looking again: %s", account, contract, error)
+
+
+def _seen_flat(account: Account, now: datetime) -> bool:
+    Account.objects.filter(pk=account.pk).update(flat_seen_at=Coalesce("flat_seen_at", Now()))
+    with transaction.atomic():
+        done = Account.objects.filter(pk=account.pk, flat_seen_at__lte=Now() - _TWO_READS_APART).update(
+            flatten_requested_at=None, flatten_reason="", flat_seen_at=None
+        )
+        if not done:
+            return False
+        Position.objects.filter(account=account).update(close_sent_at=None, broker_quantity=0)
+        notifications.notify(
+            "position",
+            f"{account}: flat",
+            account=account,
+            body=f"No position and no order at the venue, seen twice ({account.flatten_reason}).",
+            now=now,
+        )
+    return True
+
+
+def _alert_when_slow(account: Account, now: datetime) -> None:
+    """Say so when a flatten takes longer than 30 and 120 machine seconds."""
+    if account.flatten_requested_at is None:
+        return
+    waited = (now - account.flatten_requested_at) / clock.speed
+    for wait in _ALERTS:
+        if waited > wait:
+            notifications.notify(
+                "risk",
+                f"{account}: not flat after {wait.seconds} s",
+                account=account,
+                body="The flatten goes on. Look at the platform.",
+                level="alert",
+                key=f"slow-flatten:{account.pk}:{account.flatten_requested_at}:{wait.seconds}",
+                now=now,
+            )

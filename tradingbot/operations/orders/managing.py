@@ -1,0 +1,105 @@
+"""What happens to an open position by declaration: the stop goes to the entry after enough profit."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from market.bars import epoch
+from market.orders import OrderStatus, OrderType, Role, Side
+from market.sessions import trade_date_of
+from tradingbot.models import Contract, Decision, Order, Outcome, Position, Strategy
+from tradingbot.operations import bars
+from tradingbot.operations.orders.changing import modify, request_modify
+from tradingbot.operations.orders.opening import config_version
+
+
+def manage(strategy: Strategy, contract: Contract, *, now: datetime) -> list[Decision]:
+    """Move stops to breakeven where a closed 1-minute bar reached the profit; returns the decisions taken.
+
+    The bar of the fill counts by its close alone, since its extreme may be older than the fill.
+    """
+    position = Position.objects.filter(account=strategy.account_id, contract=contract).exclude(quantity=0).first()
+    if position is None:
+        return []
+    decisions = []
+    for entry in Order.objects.filter(
+        account=strategy.account_id,
+        contract=contract,
+        strategy=strategy,
+        role=Role.ENTRY,
+        filled__gt=0,
+        breakeven_ticks__isnull=False,
+        session_date=trade_date_of(now),
+    ).select_related("contract", "decision"):
+        stop = (
+            Order.objects.filter(
+                account=strategy.account_id,
+                contract=contract,
+                strategy=strategy,
+                role=Role.STOP,
+                side=-entry.side,
+                type=OrderType.STOP,
+                status__in=(OrderStatus.WORKING, OrderStatus.PARTIAL),
+            )
+            .select_related("contract", "account__login")
+            .order_by("pk")
+            .first()
+        )
+        if stop is None or stop.stop_price is None or stop.desired_price is not None:
+            continue
+        price = _breakeven(entry)
+        if (stop.stop_price - price) * entry.side >= 0 or not _reached(entry, contract, now):
+            continue
+        decisions.append(_move(strategy, entry, stop, price, now))
+    return decisions
+
+
+def _breakeven(entry: Order) -> Decimal:
+    """Return the entry's average fill on the tick grid, rounded so that the stop does not lose."""
+    spec = entry.contract.spec
+    ticks, rest = divmod(entry.average_price or Decimal(0), spec.tick_size)
+    return spec.price(int(ticks) + (1 if rest and entry.side == Side.BUY else 0))
+
+
+def _reached(entry: Order, contract: Contract, now: datetime) -> bool:
+    filled_at = entry.fills.order_by("at").values_list("at", flat=True).first()
+    if filled_at is None or entry.average_price is None or entry.breakeven_ticks is None:
+        return False
+    spec = contract.spec
+    since = bars.base(contract, since=entry.session_date, now=now).between(
+        filled_at.replace(second=0, microsecond=0), now + timedelta(minutes=1)
+    )
+    if not len(since):
+        return False
+    profit = (since.high if entry.side == Side.BUY else since.low).copy()
+    if since.opened_at[0] < epoch(filled_at):
+        profit[0] = since.close[0]
+    best = int((profit * entry.side).max()) * spec.tick_size
+    wanted = entry.average_price * entry.side + entry.breakeven_ticks * spec.tick_size
+    return bool(best >= wanted)
+
+
+def _move(strategy: Strategy, entry: Order, stop: Order, price: Decimal, now: datetime) -> Decision:
+    contract = entry.contract
+    before = stop.stop_price
+    decision = Decision.objects.create(
+        account=strategy.account,
+        strategy=strategy,
+        contract=contract,
+        session_date=entry.session_date,
+        at=now,
+        outcome=Outcome.MANAGED,
+        code="breakeven",
+        sentence=(
+            f"Stop of {stop.quantity} {contract.symbol} moved from {contract.text(before)} to the entry "
+            f"{contract.text(price)}: {contract.spec.price(entry.breakeven_ticks or 0).normalize():f} points of profit "
+            "were reached."
+        ),
+        inputs={"entry": str(entry.average_price), "from": str(before), "to": str(price)},
+        config_version=config_version(strategy),
+    )
+    if request_modify(stop, price, by=f"breakeven of {strategy}", now=now):
+        stop.refresh_from_db()
+        modify(stop, now=now)
+    return decision

@@ -1,0 +1,171 @@
+"""From a wish to committed intents: the gate and the rows in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from market.orders import OrderStatus, OrderType, Role, Side
+from market.plans import Management
+from risk.gate import EntryRequest, EntrySide, Verdict, decide
+from tradingbot.models import Account, Contract, Decision, Order, Outcome, Strategy
+from tradingbot.operations import notifications, risk_states
+
+
+def open(
+    *,
+    account: Account,
+    contract: Contract,
+    request: EntryRequest,
+    session_date: date,
+    now: datetime,
+    strategy: Strategy | None = None,
+    inputs: dict[str, Any] | None = None,
+    bar_closed_at: datetime | None = None,
+    requested_by: str = "",
+    management: Management | None = None,
+) -> Decision:
+    """Ask the gate and commit the orders that it allows; nothing is sent yet.
+
+    Returns the Decision: ORDERED with its entries in `decision.orders`, or DENIED with the rule that said no.
+    """
+    with transaction.atomic():
+        account = Account.objects.select_for_update(of=("self",)).select_related("login").get(pk=account.pk)
+        verdict = decide(request, risk_states.risk_state(account, contract, strategy, now=now))
+        decision = Decision(
+            account=account,
+            strategy=strategy,
+            contract=contract,
+            session_date=session_date,
+            at=now,
+            bar_closed_at=bar_closed_at,
+            outcome=Outcome.ORDERED if verdict.allowed else Outcome.DENIED,
+            code=verdict.code,
+            sentence=verdict.sentence,
+            inputs=inputs or {},
+            rules=[rule_row(rule) for rule in verdict.rules],
+            config_version=config_version(strategy),
+            requested_by=requested_by,
+        )
+        if verdict.allowed:
+            try:
+                with transaction.atomic():
+                    decision.save()
+                    _entries(decision, contract, request, verdict, management or Management(), now)
+            except IntegrityError as error:
+                if "order_one_live_entry" not in str(error):
+                    raise
+                decision.outcome, decision.code = Outcome.DENIED, "already_entered"
+                decision.sentence = f"{strategy} already has an entry on this side in the session of {session_date}."
+                decision.pk = None
+        if decision.outcome == Outcome.DENIED:
+            decision.save(force_insert=True)
+            notifications.notify(
+                "risk",
+                f"{strategy or requested_by}: entry denied",
+                account=account,
+                body=decision.sentence,
+                level="warning",
+                now=now,
+            )
+    return decision
+
+
+def _entries(
+    decision: Decision,
+    contract: Contract,
+    request: EntryRequest,
+    verdict: Verdict,
+    management: Management,
+    now: datetime,
+) -> None:
+    group = uuid4() if request.oco and len(request.sides) > 1 else None
+    for side in request.sides:
+        entry = _entry(decision, contract, request, side, verdict.quantity, group, management, now)
+        entry.note("intent", at=now, detail={"decision": decision.pk})
+        for role, type_, ticks in (
+            (Role.STOP, OrderType.STOP, side.stop_ticks),
+            (Role.TARGET, OrderType.LIMIT, side.target_ticks),
+        ):
+            if ticks:
+                _leg(entry, role, type_, now)
+
+
+def _entry(
+    decision: Decision,
+    contract: Contract,
+    request: EntryRequest,
+    side: EntrySide,
+    quantity: int,
+    group: UUID | None,
+    management: Management,
+    now: datetime,
+) -> Order:
+    price = None if side.price is None else request.contract.price(side.price)
+    return Order.objects.create(
+        account=decision.account,
+        strategy=decision.strategy,
+        contract=contract,
+        decision=decision,
+        oco_group=group,
+        session_date=decision.session_date,
+        tag=new_tag(),
+        role=Role.ENTRY,
+        side=side.side,
+        type=side.type,
+        quantity=quantity,
+        limit_price=price if side.type is OrderType.LIMIT else None,
+        stop_price=price if side.type in (OrderType.STOP, OrderType.TRAILING_STOP) else None,
+        stop_ticks=side.stop_ticks,
+        target_ticks=side.target_ticks,
+        breakeven_ticks=management.breakeven_ticks or None,
+        expires_at=side.expires_at,
+        requested_by=decision.requested_by or str(decision.strategy),
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _leg(entry: Order, role: Role, type_: OrderType, now: datetime) -> Order:
+    """Return the row of a bracket leg: it travels with its entry and has no price before the fill."""
+    return Order.objects.create(
+        account=entry.account,
+        strategy=entry.strategy,
+        contract=entry.contract,
+        decision=entry.decision,
+        parent=entry,
+        session_date=entry.session_date,
+        tag=f"{entry.tag}-{'SL' if role is Role.STOP else 'TP'}",
+        role=role,
+        side=Side(entry.side).opposite,
+        type=type_,
+        quantity=entry.quantity,
+        status=OrderStatus.SUSPENDED,
+        requested_by=entry.requested_by,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def new_tag() -> str:
+    """Return a tag that was never used: our prefix and a random id. One intent, one tag, for ever."""
+    return f"{settings.TAG_PREFIX}-{uuid4().hex}"
+
+
+def rule_row(rule: Any) -> dict[str, Any]:
+    """Return a rule of the gate as it is stored with the decision."""
+    return {"rule": rule.name, "value": rule.value, "limit": rule.limit, "ok": rule.ok, "note": rule.note}
+
+
+def config_version(strategy: Strategy | None) -> str:
+    """Return a short hash of the parameters in force, empty for a manual order."""
+    if strategy is None:
+        return ""
+    text = json.dumps([strategy.kind, strategy.symbol, strategy.parameters], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

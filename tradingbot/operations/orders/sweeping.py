@@ -1,0 +1,83 @@
+"""Finish what was left half-way: the row is the outbox, this is its postman."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from brokers.base import BrokerError
+from market.orders import OrderStatus, Role
+from tradingbot.models import Account, Order
+from tradingbot.operations.orders.changing import cancel, modify, request_cancel
+from tradingbot.operations.orders.resolving import expire_claims, resolve
+from tradingbot.operations.orders.sending import send
+
+log = logging.getLogger(__name__)
+
+_LEFT_OVER = timedelta(seconds=2)
+
+
+def sweep(*, now: datetime, give_up_at: float | None = None) -> int:
+    """Send, cancel, modify and resolve whatever a worker left behind; returns how many orders were touched.
+
+    give_up_at   monotonic time after which nothing more is sent to the venue in this round
+    """
+    touched = expire_claims(now=now) + _expire_unsent(now)
+    for order in _overdue(now):
+        touched += request_cancel(order, by="its expiry", now=now)
+    for order in _left_over():
+        if give_up_at is not None and time.monotonic() >= give_up_at:
+            break
+        try:
+            _finish(order, now)
+        except BrokerError as error:
+            log.warning("%s: left for the next sweep: %s", order, error)
+        touched += 1
+    for account in Account.objects.filter(orders__status=OrderStatus.UNKNOWN).select_related("login").distinct():
+        touched += resolve(account, now=now)
+    return touched
+
+
+def _finish(order: Order, now: datetime) -> None:
+    if order.status == OrderStatus.NEW:
+        send(order, now=now)
+    elif order.status == OrderStatus.CANCEL_PENDING:
+        cancel(order, now=now)
+    else:
+        modify(order, now=now)
+
+
+def _left_over() -> list[Order]:
+    """Return unsent intents, unsent or unconfirmed cancels and modifies, exits and stops first."""
+    rows = Order.objects.filter(
+        Q(status=OrderStatus.NEW, not_before__isnull=True, events__machine_at__lt=Now() - _LEFT_OVER)
+        | Q(status=OrderStatus.NEW, not_before__lte=Now())
+        | Q(status=OrderStatus.CANCEL_PENDING)
+        | Q(status__in=(OrderStatus.WORKING, OrderStatus.PARTIAL), desired_price__isnull=False)
+    )
+    found = list(rows.select_related("account__login", "contract", "strategy").distinct())
+    return sorted(found, key=lambda order: (order.role == Role.ENTRY, order.pk))
+
+
+def _expire_unsent(now: datetime) -> int:
+    """End intents that were never sent and may not be any more."""
+    ended = 0
+    for order in Order.objects.filter(status=OrderStatus.NEW, expires_at__lte=now):
+        with transaction.atomic():
+            ended += order.advance(OrderStatus.EXPIRED, at=now, reason="not sent before its time was over")
+            for leg in order.legs.filter(status=OrderStatus.SUSPENDED):
+                leg.advance(OrderStatus.CANCELLED, at=now, reason="its entry was never sent")
+    return ended
+
+
+def _overdue(now: datetime) -> list[Order]:
+    return list(
+        Order.objects.filter(
+            status__in=(OrderStatus.WORKING, OrderStatus.PARTIAL, OrderStatus.GHOST), expires_at__lte=now
+        )
+    )

@@ -1,0 +1,192 @@
+"""Make our rows agree with the venue's: one pass converges, a second over the same reading changes nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Now
+
+from brokers.base import BrokerError, FillReport, OrderReport
+from market.orders import LIVE, OrderStatus, Role
+from tradingbot.models import Account, Contract, Fill, Order, Position
+from tradingbot.operations import fills, notifications, order_facts, orders, snapshots, trading, venues
+from tradingbot.operations.snapshots import Reading
+
+log = logging.getLogger(__name__)
+
+_SETTLE = timedelta(seconds=5)  # rows touched later than this are left to whoever touches them
+_DIFFERS = timedelta(seconds=10)
+_MARGIN = timedelta(seconds=60)
+_LEG_SUFFIXES = ("-SL", "-TP")
+
+
+def reconcile(account: Account, *, now: datetime, max_age: float = 2.0) -> list[str]:
+    """Compare orders, fills and positions with the venue and set ours right. Returns what differed, in sentences.
+
+    Raises ReadFailed or NotSent when a read fails: then nothing is decided.
+    """
+    reading = snapshots.read(account, max_age=max_age, now=now)
+    booked = apply_orders_and_fills(account, reading, now=now)
+    found = [f"{booked} fill(s) were not booked"] if booked else []
+    found += _compare_positions(account, reading, now)
+    Account.objects.filter(pk=account.pk).update(reconciled_at=Now())
+    return found
+
+
+def check_fills(account: Account, *, now: datetime, max_age: float = 2.0) -> int:
+    """Book what the venue has executed and we have not; returns how many fills were new. Raises as `reconcile`."""
+    return apply_orders_and_fills(account, snapshots.read(account, max_age=max_age, now=now), now=now)
+
+
+def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime) -> int:
+    """Write a reading's order facts and fills into our rows; returns how many fills were new.
+
+    Orders of ours that the reading does not show are looked up in the venue's history: absence proves nothing.
+    """
+    known = set(
+        Fill.objects.filter(account=account, broker_trade_id__in=[f.id for f in reading.fills]).values_list(
+            "broker_trade_id", "voided"
+        )
+    )
+    new = [f for f in reading.fills if (f.id, f.voided) not in known and not (f.voided and (f.id, True) in known)]
+    _apply(account, reading.orders, now)
+    history = _history(account, reading, new, now)
+    _apply(account, history, now)
+    booked = sum(fills.record(account, report, now=now) for report in new if _contract_known(account, report))
+    for order in Order.objects.filter(
+        account=account, status=OrderStatus.CANCEL_PENDING, change_sent_at__isnull=True
+    ).select_related("account__login", "contract"):
+        orders.cancel(order, now=now)
+    return booked
+
+
+def _apply(account: Account, reports: Iterable[OrderReport], now: datetime) -> None:
+    """Match reports to rows by tag, by id, then as a leg of its parent; whatever is left is not ours."""
+    reports = list(reports)
+    rows = list(
+        Order.objects.filter(account=account).filter(
+            Q(tag__in=[r.tag for r in reports if r.tag]) | Q(broker_order_id__in=[r.id for r in reports])
+        )
+    )
+    by_tag = {row.tag: row for row in rows}
+    by_id = {row.broker_order_id: row for row in rows}
+    for report in reports:
+        row = by_tag.get(report.tag or "") or by_id.get(report.id)
+        if row is None:
+            row = order_facts.external(account, report, now=now)
+            if row is None or row.role != Role.EXTERNAL:
+                continue
+        if _tells_something(row, report):
+            order_facts.adopt(row, report, now=now)
+
+
+def _tells_something(row: Order, report: OrderReport) -> bool:
+    return (
+        row.broker_order_id != report.id
+        or row.status != report.status
+        or report.filled > row.filled
+        or row.desired_price is not None
+        or (report.stop_price is not None and row.stop_price != report.stop_price)
+        or (report.limit_price is not None and row.limit_price != report.limit_price)
+    )
+
+
+def _history(account: Account, reading: Reading, new: list[FillReport], now: datetime) -> list[OrderReport]:
+    """Return the venue's history when something of ours is missing in the reading, else nothing."""
+    shown = {report.id for report in reading.orders} | {report.tag for report in reading.orders}
+    settled = Now() - _SETTLE
+    missing = [
+        order
+        for order in Order.objects.filter(account=account, status__in=LIVE - {OrderStatus.NEW, OrderStatus.SENDING})
+        .exclude(status=OrderStatus.UNKNOWN)
+        .filter(Q(claimed_at__isnull=True) | Q(claimed_at__lt=settled) | Q(filled__gt=0))
+        if order.broker_order_id not in shown and order.tag not in shown
+    ]
+    owned = set(
+        Order.objects.filter(account=account, broker_order_id__in=[f.order_id for f in new]).values_list(
+            "broker_order_id", flat=True
+        )
+    )
+    strangers = [fill for fill in new if fill.order_id not in owned and fill.order_id not in shown]
+    if not missing and not strangers:
+        return []
+    since = min([o.sent_at or o.created_at for o in missing] + [fill.at for fill in strangers])
+    parents = [o.parent.sent_at for o in missing if o.parent and o.parent.sent_at]
+    try:
+        history = venues.connect(account.login).orders_between(
+            account.broker_account_id, min([since, *parents]) - _MARGIN, now + _MARGIN
+        )
+    except BrokerError as error:
+        log.warning("%s: order history not read, trying again at the next check: %s", account, error)
+        return []
+    seen = {report.id for report in history} | {report.tag for report in history}
+    absent = [o.pk for o in missing if o.broker_order_id not in seen and o.tag not in seen]
+    _count_absent(account, absent, now)
+    return history
+
+
+def _count_absent(account: Account, absent: list[int], now: datetime) -> None:
+    """An order that neither the open list nor the history shows is reported, never ended by that."""
+    Order.objects.filter(pk__in=absent).update(
+        empty_reads=F("empty_reads") + 1, absent_since=Coalesce("absent_since", Now())
+    )
+    lost = Order.objects.filter(
+        Q(parent__isnull=True) | Q(parent__filled__gt=0),
+        pk__in=absent,
+        empty_reads__gte=5,
+        absent_since__lte=Now() - timedelta(seconds=30),
+    )
+    for order in lost:
+        if order.parent_id and order.parent and not order.parent.is_live and _flat(order):
+            with transaction.atomic():  # the position it protected is closed, and the venue shows it nowhere
+                order.advance(OrderStatus.CANCELLED, at=now, reason="gone at the venue with its position")
+            continue
+        notifications.notify(
+            "risk",
+            f"The venue does not show {order}",
+            account=account,
+            body="Neither its open orders nor its history have it. Look at the platform.",
+            level="alert",
+            key=f"absent:{order.pk}",
+            now=now,
+        )
+
+
+def _flat(order: Order) -> bool:
+    return not Position.objects.filter(
+        Q(broker_quantity__lt=0) | Q(broker_quantity__gt=0), account=order.account_id, contract=order.contract_id
+    ).exists()
+
+
+def _contract_known(account: Account, report: FillReport) -> bool:
+    known = Contract.objects.filter(venue=account.venue, broker_contract_id=report.contract_id).exists()
+    if not known:
+        log.error("%s: fill %s in unknown contract %s is not booked", account, report.id, report.contract_id)
+    return known
+
+
+def _compare_positions(account: Account, reading: Reading, now: datetime) -> list[str]:
+    shown = {report.contract_id: report for report in reading.positions}
+    contracts = {
+        c.broker_contract_id: c for c in Contract.objects.filter(venue=account.venue, broker_contract_id__in=shown)
+    }
+    for contract in contracts.values():
+        Position.objects.get_or_create(account=account, contract=contract)
+    found = []
+    for position in Position.objects.filter(account=account).select_related("contract"):
+        report = shown.get(position.contract.broker_contract_id)
+        quantity = report.quantity if report else 0
+        exposed = {} if position.broker_quantity or not quantity else {"exposed_since": Now()}
+        Position.objects.filter(pk=position.pk).update(broker_quantity=quantity, broker_seen_at=Now(), **exposed)
+        if quantity == position.quantity:
+            Position.objects.filter(pk=position.pk, differs_since__isnull=False).update(differs_since=None)
+            continue
+        found.append(f"{position.contract.symbol}: our fills say {position.quantity:+d}, the venue says {quantity:+d}")
+        Position.objects.filter(pk=position.pk).update(differs_since=Coalesce("differs_since", Now()))
+        if Position.objects.filter(pk=position.pk, differs_since__lt=Now() - _DIFFERS).exists():
+            trading.halt(account, reason=f"positions differ: {found[-1]}", by="reconciliation", now=now)
+    return found

@@ -1,0 +1,111 @@
+"""The way to a venue: one client a process and login; token and request budget are shared by all processes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models.functions import Now
+
+from brokers.base import Broker, BrokerError, NotSent
+from brokers.budget import SharedBudget
+from brokers.projectx import client, gateway, session
+from brokers.projectx.brackets import BracketSign
+from tradingbot.clock import clock
+from tradingbot.models import Login
+from tradingbot.operations import leases, metrics
+
+_REREAD = 60.0  # seconds after which a process looks at the stored token again
+_REFRESH_AFTER = timedelta(hours=20)
+_USELESS_AFTER = timedelta(hours=24)
+_WAIT = 6.0
+
+_connections: dict[int, tuple[str, Broker]] = {}
+
+
+def connect(login: Login) -> Broker:
+    """Return this process's client of `login`, made anew after a fork or when the login's settings changed."""
+    key = _key(login)
+    kept = _connections.get(login.pk)
+    if kept is None or kept[0] != key:
+        kept = _connections[login.pk] = (key, _client(login))
+    return kept[1]
+
+
+def use(login: Login, broker: Broker) -> None:
+    """Let `broker` stand for `login` in this process: the simulated venue without a wire, for tests and simulation."""
+    _connections[login.pk] = (_key(login), broker)
+
+
+def forget() -> None:
+    """Drop every client of this process."""
+    _connections.clear()
+
+
+def _key(login: Login) -> str:
+    secret = hashlib.sha256(f"{login.user_name}\0{login.api_key}".encode()).hexdigest()
+    return f"{os.getpid()} {login.base_url} {secret}"
+
+
+def _client(login: Login) -> Broker:
+    way = gateway.Gateway(
+        login.base_url,
+        SharedBudget(settings.REDIS_URL, f"login-{login.pk}", wall=time.time, speed=clock.speed),  # noqa: TID251
+        observe=metrics.observer(login.pk),
+        wall=lambda: clock.now().timestamp(),
+    )
+    tokens = StoredTokens(login.pk, session.Login(way, login.user_name, login.api_key))
+    return client.ProjectX(way, tokens, bracket_sign=BracketSign(settings.PROJECTX_BRACKET_TICKS))
+
+
+class StoredTokens:
+    """The token in the login's row, encrypted; renewed by one process at a time under a lease."""
+
+    def __init__(self, login_id: int, login: session.Login) -> None:
+        self._row = Login.objects.filter(pk=login_id)
+        self._lease = f"token:{login_id}"
+        self._login = login
+        self._token: str | None = None
+        self._read_at = 0.0
+
+    def get(self) -> str | None:
+        """Return the stored token; one older than 20 hours is exchanged first, by whoever comes first."""
+        if self._token is None or time.monotonic() - self._read_at > _REREAD:
+            self._token, self._read_at = self._stored(_USELESS_AFTER), time.monotonic()
+            if self._token is not None and self._stored(_REFRESH_AFTER) is None:
+                self._exchange(self._token)
+        return self._token
+
+    def renew(self, stale: str | None) -> str:
+        """Return a token that is not `stale`, from the row if another process was faster, else by a fresh login."""
+        give_up = time.monotonic() + _WAIT
+        while time.monotonic() < give_up:
+            with leases.hold(self._lease, seconds=_WAIT * 2) as fence:
+                if fence is not None:
+                    stored = self._stored(_USELESS_AFTER)
+                    return self._keep(stored if stored and stored != stale else self._login.login(), stored)
+            time.sleep(0.05)
+        raise NotSent("another process is logging in and does not finish")
+
+    def _exchange(self, token: str) -> None:
+        with leases.hold(self._lease, seconds=_WAIT * 2) as fence:
+            if fence is None:
+                return
+            try:
+                self._keep(self._login.validate(token), token)
+            except BrokerError:
+                self._keep(self._login.login(), token)
+
+    def _keep(self, token: str, stored: str | None) -> str:
+        if token != stored:
+            self._row.update(token=token, token_renewed_at=Now())
+        self._token, self._read_at = token, time.monotonic()
+        return token
+
+    def _stored(self, younger_than: timedelta) -> str | None:
+        return (
+            self._row.filter(token_renewed_at__gt=Now() - younger_than).values_list("token", flat=True).first() or None
+        )
