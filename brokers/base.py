@@ -7,7 +7,7 @@ A mutation (place, modify, cancel, close) raises exactly one of
     OutcomeUnknown  it may have happened or may still happen: read before anything else is sent
 
 A read raises ReadFailed (also for an answer that proves nothing) or NotSent; a failed read is never an empty list.
-Both kinds raise LoginFailed when the venue does not know us, and OverBudget (a NotSent) when our own rate budget is spent.
+Both kinds raise LoginFailed when the venue does not know us, OverBudget (a NotSent) when our own rate budget is spent.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class OrderReport:
 
 @dataclass(frozen=True, slots=True)
 class FillReport:
-    """One execution at the venue (its "trade"); costs in dollars for this execution, None when the venue left them out."""
+    """One execution at the venue (its "trade"); costs in dollars of this execution, None when the venue left them out."""
 
     id: int
     account_id: int
@@ -176,7 +176,7 @@ class PlaceOrder:
 
 
 class Broker(Protocol):
-    """One login at one venue. Account ids are the venue's. Every call has a total deadline; none is ever retried here."""
+    """One login at one venue. Account ids are the venue's. Every call has a deadline; none is ever retried here."""
 
     def accounts(self) -> list[AccountReport]:
         """Return the active accounts of this login."""
@@ -190,7 +190,7 @@ class Broker(Protocol):
     def bars(
         self, contract_id: str, timeframe: Timeframe, start: datetime, end: datetime, *, limit: int = 20_000
     ) -> list[BarReport]:
-        """Return closed bars that opened in [start, end), oldest first; the newest `limit` of them when there are more."""
+        """Return closed bars that opened in [start, end), oldest first; the newest `limit` when there are more."""
 
     def place(self, order: PlaceOrder, *, lane: Lane = Lane.PLACE) -> int:
         """Return the venue's order id: accepted for processing, nothing more."""

@@ -38,7 +38,7 @@ class CalendarDay(models.Model):
 
 
 class SessionStep(models.Model):
-    """One thing to be done once in a session, between `due_at` and `deadline`; the row is the claim, beat only ticks."""
+    """One thing to do once in a session, between `due_at` and `deadline`; the row is the claim, beat only ticks."""
 
     class Step(models.TextChoices):
         PREPARE = "prepare", "prepare the session"

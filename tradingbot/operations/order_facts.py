@@ -126,7 +126,7 @@ def _note_ghost(order: Order, status: OrderStatus, report: OrderReport, now: dat
         "risk",
         f"Ghost order: {order.describe()}",
         account=order.account,
-        body=f"We had it as {order.status}, the venue shows it as {report.status}. It is cancelled, or closed if filled.",
+        body=f"We had it as {order.status}, the venue shows {report.status}. It is cancelled, or closed if filled.",
         level="alert",
         key=f"ghost:{order.pk}",
         now=now,

@@ -22,7 +22,7 @@ _RESEND = timedelta(seconds=2)  # machine time between two requests for the same
 
 
 def request_cancel(order: Order, *, by: str, now: datetime) -> bool:
-    """Record that `order` is to be cancelled; a worker sends it. False if it has ended or is being cancelled already."""
+    """Record that `order` is to be cancelled; a worker sends it. False if it has ended or is being cancelled."""
     with transaction.atomic():
         order = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
         detail = {"by": by}
