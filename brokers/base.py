@@ -126,7 +126,7 @@ class OrderReport:
 
 @dataclass(frozen=True, slots=True)
 class FillReport:
-    """One execution at the venue (its "trade"); costs in dollars of this execution, None when the venue left them out."""
+    """One execution at the venue (its "trade"); costs in dollars of this execution, None when the venue gives none."""
 
     id: int
     account_id: int

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from brokers.base import OrderReport
 from market.orders import NEXT, OrderStatus, OrderType, Role
 from market.sessions import trade_date_of
-from tradingbot.models import Account, Contract, Order
+from tradingbot.models import Account, Contract, Order, Position
 from tradingbot.operations import notifications
 
 log = logging.getLogger(__name__)
@@ -47,11 +47,16 @@ def adopt(order: Order, report: OrderReport, *, now: datetime) -> bool:
 
 
 def external(account: Account, report: OrderReport, *, now: datetime) -> Order | None:
-    """Return the row of an order that we did not make, new if need be; None for a contract that we do not know."""
+    """Return the row of an order that we did not place, new if need be; None for a contract that we do not know.
+
+    The untagged market order that a close request leaves at the venue is our exit; every other one is foreign.
+    """
     contract = Contract.objects.filter(venue=account.venue, broker_contract_id=report.contract_id).first()
     if contract is None:
         log.warning("%s: order %s in unknown contract %s", account, report.id, report.contract_id)
         return None
+    closing = Position.objects.filter(account=account, contract=contract, close_sent_at__isnull=False)
+    role = Role.EXIT if report.tag is None and report.type is OrderType.MARKET and closing.exists() else Role.EXTERNAL
     with transaction.atomic():
         order, created = Order.objects.get_or_create(
             account=account,
@@ -60,21 +65,21 @@ def external(account: Account, report: OrderReport, *, now: datetime) -> Order |
                 "contract": contract,
                 "session_date": trade_date_of(report.created_at),
                 "tag": f"external-{account.pk}-{report.id}",
-                "role": Role.EXTERNAL,
+                "role": role,
                 "side": report.side,
                 "type": report.type or OrderType.MARKET,
                 "quantity": max(report.quantity, 1),
                 "limit_price": report.limit_price,
                 "stop_price": report.stop_price,
                 "status": report.status or OrderStatus.WORKING,
-                "requested_by": "outside",
+                "requested_by": "outside" if role is Role.EXTERNAL else "flatten",
                 "created_at": report.created_at,
                 "updated_at": now,
             },
         )
         if created:
             order.note("seen", at=now, detail={"broker_order_id": report.id, "tag": report.tag})
-            if order.is_live:
+            if order.is_live and role is Role.EXTERNAL:
                 notifications.notify(
                     "order",
                     f"Foreign order: {order.describe()}",

@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
 from brokers.base import BrokerError, FillReport, OrderReport
-from market.orders import LIVE, OrderStatus, Role
+from market.orders import LIVE, OrderStatus
 from tradingbot.models import Account, Contract, Fill, Order, Position
 from tradingbot.operations import fills, notifications, order_facts, orders, snapshots, trading, venues
 from tradingbot.operations.snapshots import Reading
@@ -78,7 +78,7 @@ def _apply(account: Account, reports: Iterable[OrderReport], now: datetime) -> N
         row = by_tag.get(report.tag or "") or by_id.get(report.id)
         if row is None:
             row = order_facts.external(account, report, now=now)
-            if row is None or row.role != Role.EXTERNAL:
+            if row is None:
                 continue
         if _tells_something(row, report):
             order_facts.adopt(row, report, now=now)
@@ -103,6 +103,7 @@ def _history(account: Account, reading: Reading, new: list[FillReport], now: dat
         order
         for order in Order.objects.filter(account=account, status__in=LIVE - {OrderStatus.NEW, OrderStatus.SENDING})
         .exclude(status=OrderStatus.UNKNOWN)
+        .exclude(parent__status__in=(OrderStatus.NEW, OrderStatus.SENDING, OrderStatus.UNKNOWN))
         .filter(Q(claimed_at__isnull=True) | Q(claimed_at__lt=settled) | Q(filled__gt=0))
         if order.broker_order_id not in shown and order.tag not in shown
     ]

@@ -1,4 +1,4 @@
-"""Orders from intent to end: the row is committed first, one HTTP call follows outside any transaction, then its answer.
+"""Orders from intent to end: the row is committed first, one HTTP call follows outside a transaction, then its answer.
 
 open → send → (cancel, modify, exit, protect, flatten); `sweep` finishes what was left half-way, `resolve` finds out
 what became of a call whose answer is unknown.

@@ -6,14 +6,14 @@ import hashlib
 import json
 from datetime import date, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from market.orders import OrderStatus, OrderType, Role, Side
 from market.plans import Management
-from risk.gate import EntryRequest, EntrySide, Verdict, decide
+from risk.gate import EntryRequest, Verdict, decide
 from tradingbot.models import Account, Contract, Decision, Order, Outcome, Strategy
 from tradingbot.operations import notifications, risk_states
 
@@ -37,7 +37,8 @@ def open(
     """
     with transaction.atomic():
         account = Account.objects.select_for_update(of=("self",)).select_related("login").get(pk=account.pk)
-        verdict = decide(request, risk_states.risk_state(account, contract, strategy, now=now))
+        state = risk_states.risk_state(account, contract, strategy, now=now)
+        verdict = decide(request, state)
         decision = Decision(
             account=account,
             strategy=strategy,
@@ -57,7 +58,7 @@ def open(
             try:
                 with transaction.atomic():
                     decision.save()
-                    _entries(decision, contract, request, verdict, management or Management(), now)
+                    _entries(decision, contract, request, verdict, management or Management(), state.flat_at, now)
             except IntegrityError as error:
                 if "order_one_live_entry" not in str(error):
                     raise
@@ -83,11 +84,35 @@ def _entries(
     request: EntryRequest,
     verdict: Verdict,
     management: Management,
+    flat_at: datetime | None,
     now: datetime,
 ) -> None:
+    """Write the entries and their legs; without a time of its own an entry works until the session's flat time."""
     group = uuid4() if request.oco and len(request.sides) > 1 else None
     for side in request.sides:
-        entry = _entry(decision, contract, request, side, verdict.quantity, group, management, now)
+        price = None if side.price is None else request.contract.price(side.price)
+        entry = Order.objects.create(
+            account=decision.account,
+            strategy=decision.strategy,
+            contract=contract,
+            decision=decision,
+            oco_group=group,
+            session_date=decision.session_date,
+            tag=new_tag(),
+            role=Role.ENTRY,
+            side=side.side,
+            type=side.type,
+            quantity=verdict.quantity,
+            limit_price=price if side.type is OrderType.LIMIT else None,
+            stop_price=price if side.type in (OrderType.STOP, OrderType.TRAILING_STOP) else None,
+            stop_ticks=side.stop_ticks,
+            target_ticks=side.target_ticks,
+            breakeven_ticks=management.breakeven_ticks or None,
+            expires_at=side.expires_at or flat_at,
+            requested_by=decision.requested_by or str(decision.strategy),
+            created_at=now,
+            updated_at=now,
+        )
         entry.note("intent", at=now, detail={"decision": decision.pk})
         for role, type_, ticks in (
             (Role.STOP, OrderType.STOP, side.stop_ticks),
@@ -95,41 +120,6 @@ def _entries(
         ):
             if ticks:
                 _leg(entry, role, type_, now)
-
-
-def _entry(
-    decision: Decision,
-    contract: Contract,
-    request: EntryRequest,
-    side: EntrySide,
-    quantity: int,
-    group: UUID | None,
-    management: Management,
-    now: datetime,
-) -> Order:
-    price = None if side.price is None else request.contract.price(side.price)
-    return Order.objects.create(
-        account=decision.account,
-        strategy=decision.strategy,
-        contract=contract,
-        decision=decision,
-        oco_group=group,
-        session_date=decision.session_date,
-        tag=new_tag(),
-        role=Role.ENTRY,
-        side=side.side,
-        type=side.type,
-        quantity=quantity,
-        limit_price=price if side.type is OrderType.LIMIT else None,
-        stop_price=price if side.type in (OrderType.STOP, OrderType.TRAILING_STOP) else None,
-        stop_ticks=side.stop_ticks,
-        target_ticks=side.target_ticks,
-        breakeven_ticks=management.breakeven_ticks or None,
-        expires_at=side.expires_at,
-        requested_by=decision.requested_by or str(decision.strategy),
-        created_at=now,
-        updated_at=now,
-    )
 
 
 def _leg(entry: Order, role: Role, type_: OrderType, now: datetime) -> Order:

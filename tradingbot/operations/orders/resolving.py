@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce, Now
 
 from brokers.base import BrokerError, Lane, OrderReport
 from market.orders import OrderStatus, OrderType, Role, Side
-from tradingbot.models import Account, Order
+from tradingbot.models import Account, Order, Position
 from tradingbot.operations import notifications, order_facts, trading, venues
 
 log = logging.getLogger(__name__)
@@ -92,6 +92,14 @@ def _alike(order: Order, reports: Sequence[OrderReport]) -> list[OrderReport]:
     ]
 
 
+def _exposed(order: Order) -> bool:
+    return (
+        Position.objects.filter(account=order.account_id, contract=order.contract_id)
+        .exclude(broker_quantity=0, quantity=0)
+        .exists()
+    )
+
+
 def _count_absence(order: Order, now: datetime) -> bool:
     Order.objects.filter(pk=order.pk, status=OrderStatus.UNKNOWN).update(
         empty_reads=F("empty_reads") + 1, absent_since=Coalesce("absent_since", Now())
@@ -99,7 +107,7 @@ def _count_absence(order: Order, now: datetime) -> bool:
     proven = Order.objects.filter(
         pk=order.pk, status=OrderStatus.UNKNOWN, empty_reads__gte=_READS, absent_since__lte=Now() - _SPAN
     ).exists()
-    if not proven or order.role == Role.STOP:  # a stop is looked after by the protection check
+    if not proven or (order.role == Role.STOP and _exposed(order)):  # the protection check looks after it
         return False
     with transaction.atomic():
         order.refresh_from_db()
