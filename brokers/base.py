@@ -47,6 +47,10 @@ class Refused(BrokerError):
     """The venue refused the request for good."""
 
 
+class TagInUse(Refused):
+    """An order with this tag exists at the venue already: an earlier send of ours landed."""
+
+
 class LoginFailed(Refused):
     """The venue does not accept our key or token."""
 

@@ -66,7 +66,7 @@ class Order(models.Model):
     not_before = models.DateTimeField(null=True, blank=True, help_text="machine time of the next attempt")
     expires_at = models.DateTimeField(null=True, blank=True, help_text="cancelled by us from then on")
     broker_order_id = models.BigIntegerField(null=True, blank=True)
-    seen_at = models.DateTimeField(null=True, blank=True, help_text="machine time: when the venue last showed it")
+    seen_at = models.DateTimeField(null=True, blank=True, help_text="machine time: when the venue first showed it")
     empty_reads = models.PositiveIntegerField(default=0, help_text="successful reads that did not show it")
     absent_since = models.DateTimeField(null=True, blank=True, help_text="machine time of the first such read")
     change_sent_at = models.DateTimeField(null=True, blank=True, help_text="machine time of the last cancel or modify")

@@ -68,10 +68,10 @@ def record(account: Account, report: FillReport, *, now: datetime) -> bool:
 
 def _fill_order(order: Order, fill: Fill, now: datetime) -> None:
     figures = order.fills.filter(voided=False).aggregate(
-        quantity=Sum("quantity"), worth=Sum(F("quantity") * F("price"))
+        contracts=Sum("quantity"), worth=Sum(F("quantity") * F("price"))
     )
-    filled = min(max(figures["quantity"] or 0, order.filled), order.quantity)
-    average = figures["worth"] / figures["quantity"]
+    filled = min(max(figures["contracts"] or 0, order.filled), order.quantity)
+    average = figures["worth"] / figures["contracts"]
     status = OrderStatus.FILLED if filled == order.quantity else OrderStatus.PARTIAL
     before = OrderStatus(order.status)
     if before in (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.ABANDONED):
@@ -85,6 +85,8 @@ def _fill_order(order: Order, fill: Fill, now: datetime) -> None:
             key=f"ghost:{order.pk}",
             now=now,
         )
+        if order.role == Role.ENTRY:
+            orders.request_flatten(order.account, reason=f"fill of an ended entry: {order}", by="booking", now=now)
         before = OrderStatus.GHOST
     if before is OrderStatus.CANCEL_PENDING and status is OrderStatus.PARTIAL:
         status = before  # the cancel of the rest is still under way

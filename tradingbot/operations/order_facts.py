@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from brokers.base import OrderReport
 from market.orders import NEXT, OrderStatus, OrderType, Role
@@ -34,13 +34,17 @@ def adopt(order: Order, report: OrderReport, *, now: datetime) -> bool:
         if status is not None:
             _note_ghost(order, status, report, now)
             order.advance(
-                status, at=now, detail={"broker": report.status, "order_id": report.id}, seen_at=Now(), **changes
+                status,
+                at=now,
+                detail={"broker": report.status, "order_id": report.id},
+                seen_at=Coalesce("seen_at", Now()),
+                **changes,
             )
             if status in (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED):
                 _end_legs(order, now)
             return True
         moved = {k: v for k, v in changes.items() if getattr(order, k) != v}
-        Order.objects.filter(pk=order.pk).update(seen_at=Now(), empty_reads=0, absent_since=None, **changes)
+        Order.objects.filter(pk=order.pk).update(empty_reads=0, absent_since=None, **changes)
         if moved:
             order.note("facts", at=now, detail={k: str(v) for k, v in moved.items()})
         return bool(moved)
@@ -94,8 +98,10 @@ def external(account: Account, report: OrderReport, *, now: datetime) -> Order |
 
 def _facts(order: Order, report: OrderReport) -> dict[str, Any]:
     changes: dict[str, Any] = {"broker_order_id": report.id}
+    if report.quantity != order.quantity and report.quantity >= max(order.filled, 1):
+        changes["quantity"] = report.quantity  # a leg follows what its entry filled, a person may resize
     if report.filled > order.filled:
-        changes["filled"] = min(report.filled, order.quantity)
+        changes["filled"] = min(report.filled, report.quantity)
     if report.filled_price is not None and report.filled >= order.filled:
         changes["average_price"] = report.filled_price
     if report.limit_price is not None and order.type == OrderType.LIMIT:
@@ -113,7 +119,7 @@ def _next_status(order: Order, report: OrderReport) -> OrderStatus | None:
     before, after = OrderStatus(order.status), report.status
     if after is None or after == before or before is OrderStatus.FILLED:
         return None
-    if after is OrderStatus.FILLED and report.filled < order.quantity:
+    if after is OrderStatus.FILLED and report.filled < report.quantity:
         after = OrderStatus.PARTIAL
     if before is OrderStatus.CANCEL_PENDING and after in (OrderStatus.WORKING, OrderStatus.PARTIAL):
         return None  # our cancel is still under way

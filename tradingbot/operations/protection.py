@@ -145,7 +145,7 @@ def _close(account: Account, position: Position, now: datetime) -> str:
 
 def _cancel_surplus(account: Account, stops: list[OrderReport], surplus: int, now: datetime) -> list[str]:
     done = []
-    for report in sorted(stops, key=lambda o: o.created_at, reverse=True):
+    for report in sorted(stops, key=lambda o: (o.created_at, o.id), reverse=True):
         size = report.quantity - report.filled
         if surplus < size:
             break

@@ -72,6 +72,9 @@ def _apply(account: Account, reports: Iterable[OrderReport], now: datetime) -> N
             Q(tag__in=[r.tag for r in reports if r.tag]) | Q(broker_order_id__in=[r.id for r in reports])
         )
     )
+    Order.objects.filter(account=account, broker_order_id__in=[r.id for r in reports], seen_at=None).update(
+        seen_at=Now()
+    )
     by_tag = {row.tag: row for row in rows}
     by_id = {row.broker_order_id: row for row in rows}
     for report in reports:
@@ -89,6 +92,7 @@ def _tells_something(row: Order, report: OrderReport) -> bool:
         row.broker_order_id != report.id
         or row.status != report.status
         or report.filled > row.filled
+        or report.quantity != row.quantity
         or row.desired_price is not None
         or (report.stop_price is not None and row.stop_price != report.stop_price)
         or (report.limit_price is not None and row.limit_price != report.limit_price)
@@ -104,7 +108,13 @@ def _history(account: Account, reading: Reading, new: list[FillReport], now: dat
         for order in Order.objects.filter(account=account, status__in=LIVE - {OrderStatus.NEW, OrderStatus.SENDING})
         .exclude(status=OrderStatus.UNKNOWN)
         .exclude(parent__status__in=(OrderStatus.NEW, OrderStatus.SENDING, OrderStatus.UNKNOWN))
-        .filter(Q(claimed_at__isnull=True) | Q(claimed_at__lt=settled) | Q(filled__gt=0))
+        .filter(
+            Q(seen_at__isnull=False)
+            | Q(claimed_at__isnull=True)
+            | Q(claimed_at__lt=settled)
+            | Q(filled__gt=0)
+            | Q(status=OrderStatus.CANCEL_PENDING)
+        )
         if order.broker_order_id not in shown and order.tag not in shown
     ]
     owned = set(

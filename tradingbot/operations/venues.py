@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import time
 from datetime import timedelta
@@ -17,6 +18,8 @@ from brokers.projectx.brackets import BracketSign
 from tradingbot.clock import clock
 from tradingbot.models import Login
 from tradingbot.operations import leases, metrics
+
+log = logging.getLogger(__name__)
 
 _REREAD = 60.0  # seconds after which a process looks at the stored token again
 _REFRESH_AFTER = timedelta(hours=20)
@@ -55,7 +58,7 @@ def _client(login: Login) -> Broker:
         login.base_url,
         SharedBudget(settings.REDIS_URL, f"login-{login.pk}", wall=time.time, speed=clock.speed),  # noqa: TID251
         observe=metrics.observer(login.pk),
-        wall=lambda: clock.now().timestamp(),
+        wall=time.time,  # noqa: TID251  the venue's Date header is the machine's time, also in a rehearsal
     )
     tokens = StoredTokens(login.pk, session.Login(way, login.user_name, login.api_key))
     return client.ProjectX(way, tokens, bracket_sign=BracketSign(settings.PROJECTX_BRACKET_TICKS))
@@ -94,10 +97,13 @@ class StoredTokens:
         with leases.hold(self._lease, seconds=_WAIT * 2) as fence:
             if fence is None:
                 return
-            try:
-                self._keep(self._login.validate(token), token)
-            except BrokerError:
-                self._keep(self._login.login(), token)
+            for fresh in (lambda: self._login.validate(token), self._login.login):
+                try:
+                    self._keep(fresh(), token)
+                except BrokerError as error:
+                    log.info("the token was not exchanged, the old one goes on: %s", error)
+                else:
+                    return
 
     def _keep(self, token: str, stored: str | None) -> str:
         if token != stored:

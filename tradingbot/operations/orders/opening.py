@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from market.orders import OrderStatus, OrderType, Role, Side
 from market.plans import Management
@@ -39,7 +39,7 @@ def open(
         account = Account.objects.select_for_update(of=("self",)).select_related("login").get(pk=account.pk)
         state = risk_states.risk_state(account, contract, strategy, now=now)
         verdict = decide(request, state)
-        decision = Decision(
+        decision = Decision.objects.create(
             account=account,
             strategy=strategy,
             contract=contract,
@@ -55,18 +55,8 @@ def open(
             requested_by=requested_by,
         )
         if verdict.allowed:
-            try:
-                with transaction.atomic():
-                    decision.save()
-                    _entries(decision, contract, request, verdict, management or Management(), state.flat_at, now)
-            except IntegrityError as error:
-                if "order_one_live_entry" not in str(error):
-                    raise
-                decision.outcome, decision.code = Outcome.DENIED, "already_entered"
-                decision.sentence = f"{strategy} already has an entry on this side in the session of {session_date}."
-                decision.pk = None
-        if decision.outcome == Outcome.DENIED:
-            decision.save(force_insert=True)
+            _entries(decision, contract, request, verdict, management or Management(), state.flat_at, now)
+        else:
             notifications.notify(
                 "risk",
                 f"{strategy or requested_by}: entry denied",

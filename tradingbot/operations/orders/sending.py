@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from brokers.base import BracketTicks, Lane, NotSent, OutcomeUnknown, PlaceOrder, Refused
+from brokers.base import BracketTicks, Lane, NotSent, OutcomeUnknown, PlaceOrder, Refused, TagInUse
 from market.orders import OrderStatus, OrderType, Role, Side
 from tradingbot.models import Account, Order, TradingState
 from tradingbot.operations import notifications, venues
@@ -45,11 +45,10 @@ def send(order: Order, *, now: datetime) -> bool:
         broker_order_id = broker.place(request, lane=_LANES[Role(order.role)])
     except NotSent as error:
         _put_back(order, str(error), now)
+    except TagInUse as error:
+        _unknown(order, f"an earlier send landed: {error}", now)
     except Refused as error:
-        if "tag" in str(error).lower() and "in use" in str(error).lower():
-            _unknown(order, f"an earlier send landed: {error}", now)  # the tag is the proof
-        else:
-            _reject(order, str(error), error.code, now)
+        _reject(order, str(error), error.code, now)
     except OutcomeUnknown as error:
         _unknown(order, str(error), now)
     except BaseException as error:

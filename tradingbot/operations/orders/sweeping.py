@@ -7,7 +7,7 @@ import time
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from brokers.base import BrokerError
@@ -29,7 +29,7 @@ def sweep(*, now: datetime, give_up_at: float | None = None) -> int:
     """
     touched = expire_claims(now=now) + _expire_unsent(now)
     for order in _overdue(now):
-        touched += request_cancel(order, by="its expiry", now=now)
+        touched += request_cancel(order, by="its end", now=now)
     for order in _left_over():
         if give_up_at is not None and time.monotonic() >= give_up_at:
             break
@@ -76,8 +76,10 @@ def _expire_unsent(now: datetime) -> int:
 
 
 def _overdue(now: datetime) -> list[Order]:
+    """Return orders whose time is over, and ghosts: nobody wants those any more."""
     return list(
         Order.objects.filter(
-            status__in=(OrderStatus.WORKING, OrderStatus.PARTIAL, OrderStatus.GHOST), expires_at__lte=now
+            Q(status__in=(OrderStatus.WORKING, OrderStatus.PARTIAL), expires_at__lte=now)
+            | Q(status=OrderStatus.GHOST, filled__lt=F("quantity"))
         )
     )

@@ -1,0 +1,229 @@
+"""One HTTP request at a time: budget, deadline, POST, what the answer proves, and a note of it all for the observer."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import TypeVar
+
+import httpx
+
+from brokers.base import (
+    BrokerError,
+    Lane,
+    LoginFailed,
+    NotSent,
+    OutcomeUnknown,
+    OverBudget,
+    ReadFailed,
+    Refused,
+)
+from brokers.budget import Budget
+from brokers.projectx import deadlines
+from brokers.projectx.answers import judge
+from brokers.projectx.codes import Endpoint
+from brokers.projectx.requests import Request, encode
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+KEEPALIVE_SECONDS = 4.0
+"""Idle connections older than this are not used again; servers close theirs after 5 s (uvicorn) to 130 s (Kestrel)."""
+
+CONNECTIONS = 20
+
+
+class Outcome(StrEnum):
+    """How a call ended, in the port's classes."""
+
+    DONE = "done"
+    NOT_SENT = "not_sent"
+    OVER_BUDGET = "over_budget"
+    REFUSED = "refused"
+    LOGIN_FAILED = "login_failed"
+    UNKNOWN = "unknown"
+    READ_FAILED = "read_failed"
+    INTERRUPTED = "interrupted"  # by a signal, a time limit or a bug
+
+
+_OUTCOMES: list[tuple[type[BrokerError], Outcome]] = [
+    (OverBudget, Outcome.OVER_BUDGET),
+    (NotSent, Outcome.NOT_SENT),
+    (LoginFailed, Outcome.LOGIN_FAILED),
+    (Refused, Outcome.REFUSED),
+    (OutcomeUnknown, Outcome.UNKNOWN),
+    (ReadFailed, Outcome.READ_FAILED),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as it is counted: `seconds` without the wait for budget, HTTP `status` and the venue's `code`."""
+
+    endpoint: str
+    lane: Lane
+    seconds: float
+    outcome: Outcome
+    status: int | None
+    code: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to connect to an address, for one read or write, for a free connection, for a whole call, for a login."""
+
+    connect: float = 3.0
+    read: float = 10.0
+    pool: float = 1.0
+    total: float = 12.0
+    login: float = 5.0
+
+
+class Gateway:
+    """The way to one venue; safe for threads, made anew after a fork.
+
+    url      https, or http on loopback
+    budget   asked before every request
+    observe  told of every request, also of those over budget
+    wall     the machine's clock in seconds since the epoch, for the skew only
+    """
+
+    def __init__(
+        self,
+        url: str,
+        budget: Budget,
+        *,
+        observe: Callable[[Call], None],
+        wall: Callable[[], float],
+        timeouts: Timeouts = Timeouts(),
+    ) -> None:
+        self._budget = budget
+        self._observe = observe
+        self._wall = wall
+        self.timeouts = timeouts
+        self.skew: float | None = None
+        base = _base(url)
+        self._http = httpx.Client(
+            base_url=base,
+            transport=deadlines.Transport(
+                tls=base.scheme == "https", keepalive_expiry=KEEPALIVE_SECONDS, max_connections=CONNECTIONS
+            ),
+            timeout=httpx.Timeout(
+                connect=timeouts.connect, read=timeouts.read, write=timeouts.read, pool=timeouts.pool
+            ),
+            headers={"content-type": "application/json", "accept": "application/json"},
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def call(
+        self,
+        endpoint: Endpoint[T],
+        request: Request,
+        *,
+        lane: Lane,
+        token: str | None = None,
+        deadline: float | None = None,
+    ) -> T:
+        """Return what the venue answered to one request, sent at most once.
+
+        `deadline` is a time.monotonic(), `timeouts.total` from now without one. Mutations never wait for budget.
+        """
+        outcome, status, code = Outcome.INTERRUPTED, None, None
+        started = time.monotonic()
+        try:
+            self._budget.take(lane, wait=not endpoint.mutates)
+            started = time.monotonic()
+            status, body = self._post(endpoint, request, token, deadline or started + self.timeouts.total)
+            answer = judge(endpoint, status, body)
+            outcome = Outcome.DONE
+            return answer
+        except BrokerError as error:
+            outcome, code = next(outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), error.code
+            raise
+        finally:
+            self._tell(Call(endpoint.path, lane, time.monotonic() - started, outcome, status, code))
+
+    def disconnect(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _post(self, endpoint: Endpoint[T], request: Request, token: str | None, deadline: float) -> tuple[int, bytes]:
+        headers = {"accept-encoding": "identity" if endpoint.mutates else "gzip"}
+        if token is not None:
+            headers["authorization"] = f"Bearer {token}"
+        try:
+            with (
+                deadlines.until(deadline),
+                self._http.stream("POST", endpoint.path, content=encode(request), headers=headers) as response,
+            ):
+                self._note_skew(response)
+                return response.status_code, _body(response, endpoint.max_bytes)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+            failure: BrokerError = NotSent(f"{endpoint.path}: {_words(error)}")
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            failure = endpoint.lost(f"{endpoint.path}: {_words(error)}")
+        except _TooLong:
+            failure = endpoint.lost(f"{endpoint.path}: the answer is longer than {endpoint.max_bytes} bytes")
+        raise failure  # outside the handler: httpx's errors hold the request with its headers
+
+    def _note_skew(self, response: httpx.Response) -> None:
+        try:
+            at = parsedate_to_datetime(response.headers["date"])
+        except (KeyError, ValueError):
+            return
+        if at.tzinfo is not None:
+            self.skew = at.timestamp() + 0.5 - self._wall()  # the header drops the fraction of its second
+
+    def _tell(self, call: Call) -> None:
+        try:
+            self._observe(call)
+        except Exception:  # the observer must not hide what became of an order
+            log.exception("the observer of %s failed", call.endpoint)
+
+
+class _TooLong(Exception):
+    """The body is longer than we are willing to read."""
+
+
+def _body(response: httpx.Response, max_bytes: int) -> bytes:
+    """Return the body; for a status that is not 200 as much as came, the status alone decides."""
+    parts = bytearray()
+    try:
+        for part in response.iter_bytes():
+            parts += part
+            if len(parts) > max_bytes:
+                raise _TooLong
+    except (httpx.HTTPError, _TooLong):
+        if response.status_code == 200:
+            raise
+    return bytes(parts)
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
+
+
+def _base(url: str) -> httpx.URL:
+    """Return `url` checked. Raises ValueError when a token would travel in the clear."""
+    base = httpx.URL(url)
+    if base.scheme not in ("http", "https") or not base.host:
+        raise ValueError(f"{base.host or 'the venue'}: the address must be an https:// URL")
+    if base.userinfo or base.query or base.fragment:
+        raise ValueError(f"{base.host}: the address must not carry a user, a query or a fragment")
+    if base.scheme == "http" and not _is_loopback(base.host):
+        raise ValueError(f"{base.host}: http:// is for this machine only, use https://")
+    return base
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

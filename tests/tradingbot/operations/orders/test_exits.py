@@ -1,0 +1,192 @@
+"""Flatten, protection, breakeven and what others do to the account."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.db.models.functions import Now
+
+from brokers.base import PlaceOrder
+from brokers.simulated.behaviour import Behaviour
+from market.orders import OrderStatus, OrderType, Role, Side
+from market.plans import Management
+from risk.gate import EntryRequest, EntrySide
+from tests.tradingbot.operations.orders.desk import PRICE, Desk
+from tradingbot.models import Account, Decision, Notification, Order, Outcome, Position, Trade, TradingState
+from tradingbot.operations import bars, orders, protection, reconciliation
+
+
+def long_position(desk: Desk, management: Management | None = None) -> Order:
+    """Buy 3 at market with a stop 40 ticks below and a target 200 above; return the booked entry."""
+    request = EntryRequest(
+        contract=desk.spec,
+        quantity=3,
+        sides=(EntrySide(Side.BUY, OrderType.MARKET, None, 40, 200),),
+        reference=PRICE,
+    )
+    decision = desk.ask(request, management)
+    assert decision.outcome == Outcome.ORDERED, decision.sentence
+    (entry,) = desk.send(decision)
+    reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+    entry.refresh_from_db()
+    assert entry.status == OrderStatus.FILLED
+    return entry
+
+
+def flatten_until_done(desk: Desk) -> int:
+    """Work on a flatten as the tasks do, two machine seconds later each time; return the rounds it took."""
+    for rounds in range(1, 9):
+        if orders.flatten(desk.account, now=desk.now):
+            return rounds
+        Account.objects.filter(flat_seen_at__isnull=False).update(flat_seen_at=Now() - timedelta(seconds=3))
+    pytest.fail("not flat after eight rounds")
+
+
+def test_flatten_closes_everything_and_blocks_entries_until_the_session_ends(desk: Desk) -> None:
+    long_position(desk)
+    orders.request_flatten(desk.account, reason="enough", by="test", now=desk.now)
+    assert flatten_until_done(desk) <= 4
+    desk.account.refresh_from_db()
+    assert desk.account.flatten_requested_at is None
+    assert desk.account.trading_state == TradingState.REDUCE_ONLY
+    assert desk.account.state_until == datetime(2026, 11, 18, 22, 0, tzinfo=UTC)
+    assert not Order.objects.live().exists()
+    assert desk.venue.ledger.positions(desk.account.broker_account_id) == []
+    assert Trade.objects.get().exit_role == Role.EXIT
+    assert desk.pair().outcome == Outcome.DENIED
+
+
+def test_flatten_cancels_working_entries(desk: Desk) -> None:
+    desk.send(desk.pair())
+    orders.request_flatten(desk.account, reason="enough", by="test", now=desk.now)
+    flatten_until_done(desk)
+    assert set(Order.objects.values_list("status", flat=True)) == {OrderStatus.CANCELLED}
+
+
+def test_past_the_flat_time_a_position_is_closed_without_being_asked(desk: Desk) -> None:
+    long_position(desk)
+    assert orders.flatten_due(desk.account, now=desk.now)
+    desk.now = datetime(2026, 11, 18, 21, 0, 5, tzinfo=UTC)  # 16:00:05 New York
+    assert not orders.flatten_due(desk.account, now=desk.now)
+    desk.account.refresh_from_db()
+    flatten_until_done(desk)
+    assert Position.objects.get().quantity == 0
+
+
+def test_a_protected_position_is_left_alone(desk: Desk) -> None:
+    long_position(desk)
+    assert protection.check(desk.account, now=desk.now, max_age=0) == []
+    assert desk.venue.ledger.positions(desk.account.broker_account_id) != []
+
+
+def test_a_cancelled_stop_is_replaced_and_a_position_that_cannot_be_protected_is_closed(desk: Desk) -> None:
+    entry = long_position(desk)
+    stop = entry.legs.get(role=Role.STOP)
+    desk.broker.cancel(desk.account.broker_account_id, stop.broker_order_id)  # by hand, in the platform
+    protection.check(desk.account, now=desk.now, max_age=0)
+    assert not Order.objects.filter(role=Role.STOP, parent=None).exists()  # it may be an instant between two reads
+    waited(4)
+    protection.check(desk.account, now=desk.now, max_age=0)
+    replaced = Order.objects.get(role=Role.STOP, parent=None)
+    assert (replaced.status, replaced.stop_price, replaced.quantity) == (OrderStatus.WORKING, Decimal(20990), 3)
+    assert protection.check(desk.account, now=desk.now, max_age=0) == []
+    assert Position.objects.get().unprotected_since is None
+
+
+def test_nine_seconds_without_a_stop_close_the_position(desk: Desk) -> None:
+    entry = long_position(desk)
+    desk.broker.cancel(desk.account.broker_account_id, entry.legs.get(role=Role.STOP).broker_order_id)
+    protection.check(desk.account, now=desk.now, max_age=0)
+    waited(10)
+    protection.check(desk.account, now=desk.now, max_age=0)
+    assert desk.venue.ledger.positions(desk.account.broker_account_id) == []
+    protection.check(desk.account, now=desk.now, max_age=0)  # the target is left over: an orphan
+    reconciliation.reconcile(desk.account, now=desk.now, max_age=0)
+    assert not Order.objects.live().exists()
+
+
+def test_surplus_stops_are_cancelled_at_once(desk: Desk) -> None:
+    long_position(desk)
+    (second,) = orders.protect(desk.account, desk.contract, stop=Decimal(20980), target=None, now=desk.now, by="test")
+    orders.send(second, now=desk.now)
+    protection.check(desk.account, now=desk.now, max_age=0)
+    reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+    second.refresh_from_db()
+    assert second.status == OrderStatus.CANCELLED
+
+
+def test_partial_entry_fills_are_booked_and_protected(db: None) -> None:
+    desk = Desk.open(behaviour=Behaviour(segments=1, partial=1))
+    buy, _ = desk.send(desk.pair())
+    seen = []
+    while not seen or seen[-1] != (3, 3, OrderStatus.FILLED):
+        desk.minute(22, 25, 21, 22)
+        reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+        buy.refresh_from_db()
+        seen.append((buy.filled, buy.legs.get(role=Role.STOP).quantity, buy.status))
+        assert protection.check(desk.account, now=desk.now, max_age=0) == []
+        assert len(seen) <= 3
+    filled, protected, status = seen[0]
+    assert status == OrderStatus.PARTIAL
+    assert filled == protected < 3
+    assert Position.objects.get().quantity == 3
+
+
+def test_the_stop_goes_to_the_entry_after_the_profit_was_reached(desk: Desk, make_strategy) -> None:
+    desk.strategy = make_strategy(desk)
+    entry = long_position(desk, Management(breakeven_ticks=60))
+    desk.minute(0, 59, 0, 50)
+    bars.fetch(desk.contract, now=desk.now)
+    assert orders.manage(desk.strategy, desk.contract, now=desk.now) == []
+    desk.minute(50, 60, 45, 50)
+    bars.fetch(desk.contract, now=desk.now)
+    (decision,) = orders.manage(desk.strategy, desk.contract, now=desk.now)
+    assert decision.code == "breakeven"
+    reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+    stop = entry.legs.get(role=Role.STOP)
+    assert (stop.stop_price, stop.desired_price) == (Decimal(21000), None)
+    assert orders.manage(desk.strategy, desk.contract, now=desk.now) == []
+    assert Decision.objects.filter(outcome=Outcome.MANAGED).count() == 1
+
+
+def test_a_manual_order_at_the_venue_is_seen_counted_and_flattened(desk: Desk) -> None:
+    desk.broker.place(
+        PlaceOrder(
+            account_id=desk.account.broker_account_id,
+            contract_id=desk.contract.broker_contract_id,
+            tag="by hand",
+            side=Side.BUY,
+            type=OrderType.LIMIT,
+            quantity=1,
+            limit_price=Decimal(20900),
+        )
+    )
+    reconciliation.reconcile(desk.account, now=desk.now, max_age=0)
+    foreign = Order.objects.get()
+    assert (foreign.role, foreign.status) == (Role.EXTERNAL, OrderStatus.WORKING)
+    assert Notification.objects.filter(title__startswith="Foreign order").count() == 1
+    orders.request_flatten(desk.account, reason="enough", by="test", now=desk.now)
+    flatten_until_done(desk)
+    foreign.refresh_from_db()
+    assert foreign.status == OrderStatus.CANCELLED
+
+
+def test_modify_is_done_when_the_venue_shows_the_price(desk: Desk) -> None:
+    buy, _ = desk.send(desk.pair())
+    with pytest.raises(ValueError, match="not on the tick grid"):
+        orders.request_modify(buy, Decimal("21006.10"), by="test", now=desk.now)
+    assert orders.request_modify(buy, Decimal("21007.50"), by="test", now=desk.now)
+    buy.refresh_from_db()
+    orders.modify(buy, now=desk.now)
+    buy.refresh_from_db()
+    assert buy.desired_price == Decimal("21007.5")
+    reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+    buy.refresh_from_db()
+    assert (buy.stop_price, buy.desired_price) == (Decimal("21007.5"), None)
+
+
+def waited(seconds: float) -> None:
+    """Let the protection clock have run for `seconds` of the machine's time."""
+    Position.objects.update(unprotected_since=Now() - timedelta(seconds=seconds))
