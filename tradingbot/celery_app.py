@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 
 from celery import Celery
-from kombu import Queue
+from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingbot.settings")
 
@@ -29,7 +29,7 @@ app.conf.update(
     redis_socket_timeout=5,
     redis_socket_connect_timeout=2,
     redis_socket_keepalive=True,
-    task_queues=[Queue(name, routing_key=name) for name in QUEUES],
+    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     task_default_queue="background",
     task_create_missing_queues=False,
     task_routes={f"tradingbot.tasks.{name}.*": {"queue": name, "routing_key": name} for name in QUEUES},

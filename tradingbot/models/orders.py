@@ -66,6 +66,9 @@ class Order(models.Model):
     not_before = models.DateTimeField(null=True, blank=True, help_text="machine time of the next attempt")
     expires_at = models.DateTimeField(null=True, blank=True, help_text="cancelled by us from then on")
     broker_order_id = models.BigIntegerField(null=True, blank=True)
+    status_at = models.DateTimeField(
+        db_default=Now(), editable=False, help_text="machine time of the last change of status; older reads are ignored"
+    )
     seen_at = models.DateTimeField(null=True, blank=True, help_text="machine time: when the venue first showed it")
     empty_reads = models.PositiveIntegerField(default=0, help_text="successful reads that did not show it")
     absent_since = models.DateTimeField(null=True, blank=True, help_text="machine time of the first such read")
@@ -127,7 +130,7 @@ class Order(models.Model):
         if status not in NEXT[before]:
             raise ValueError(f"order {self.pk}: {before} cannot become {status}")
         moved = Order.objects.filter(pk=self.pk, status=before, claim_token=self.claim_token).update(
-            status=status, updated_at=at, **changes
+            status=status, status_at=Now(), updated_at=at, **changes
         )
         if not moved:
             return False

@@ -21,14 +21,17 @@ _ENDED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED, Orde
 _OPEN_AT_VENUE = (OrderStatus.WORKING, OrderStatus.PARTIAL, OrderStatus.CANCEL_PENDING)
 
 
-def adopt(order: Order, report: OrderReport, *, now: datetime) -> bool:
+def adopt(order: Order, report: OrderReport, *, read_at: datetime, now: datetime) -> bool:
     """Bring `order` to what `report` says: id, status, prices. Returns whether anything changed.
 
+    read_at   machine time at which that read began; a picture older than our last change of the status is ignored
     Fills are booked from executions alone; `filled` never falls. An order that had ended for us and works at the venue
     becomes GHOST, with an alert, and is cancelled.
     """
     with transaction.atomic():
         order = Order.objects.select_for_update(of=("self",)).select_related("contract", "account").get(pk=order.pk)
+        if read_at < order.status_at and order.broker_order_id is not None:
+            return False
         changes = _facts(order, report)
         status = _next_status(order, report)
         if status is not None:

@@ -53,9 +53,9 @@ def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime)
         )
     )
     new = [f for f in reading.fills if (f.id, f.voided) not in known and not (f.voided and (f.id, True) in known)]
-    _apply(account, reading.orders, now)
-    history = _history(account, reading, new, now)
-    _apply(account, history, now)
+    _apply(account, reading.orders, reading.started_at, now)
+    history_at = snapshots.machine_now()
+    _apply(account, _history(account, reading, new, now), history_at, now)
     booked = sum(fills.record(account, report, now=now) for report in new if _contract_known(account, report))
     for order in Order.objects.filter(
         account=account, status=OrderStatus.CANCEL_PENDING, change_sent_at__isnull=True
@@ -64,7 +64,7 @@ def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime)
     return booked
 
 
-def _apply(account: Account, reports: Iterable[OrderReport], now: datetime) -> None:
+def _apply(account: Account, reports: Iterable[OrderReport], read_at: datetime, now: datetime) -> None:
     """Match reports to rows by tag, by id, then as a leg of its parent; whatever is left is not ours."""
     reports = list(reports)
     rows = list(
@@ -84,7 +84,7 @@ def _apply(account: Account, reports: Iterable[OrderReport], now: datetime) -> N
             if row is None:
                 continue
         if _tells_something(row, report):
-            order_facts.adopt(row, report, now=now)
+            order_facts.adopt(row, report, read_at=read_at, now=now)
 
 
 def _tells_something(row: Order, report: OrderReport) -> bool:

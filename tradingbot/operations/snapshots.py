@@ -39,7 +39,7 @@ def read(account: Account, *, max_age: float, now: datetime) -> Reading:
 
     Processes that ask together share one read. Raises ReadFailed or NotSent; a failed read is never an empty one.
     """
-    asked_at = _machine_now()
+    asked_at = machine_now()
     if stored := _stored(account, newer_than=asked_at - timedelta(seconds=max_age)):
         return stored
     give_up = time.monotonic() + _WAIT
@@ -58,7 +58,7 @@ def read(account: Account, *, max_age: float, now: datetime) -> Reading:
 
 def _read(account: Account, fence: int, now: datetime) -> Reading:
     broker = venues.connect(account.login)
-    started_at = _machine_now()
+    started_at = machine_now()
     venue_id = account.broker_account_id
     previous = Snapshot.objects.filter(account=account).values_list("market_at", flat=True).first()
     since = regular_session(trade_date_of(now)).opens_at
@@ -83,7 +83,8 @@ def _stored(account: Account, *, newer_than: datetime) -> Reading | None:
     return _decode(bytes(data)) if data else None
 
 
-def _machine_now() -> datetime:
+def machine_now() -> datetime:
+    """Return PostgreSQL's clock: the machine time that all processes share."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         (at,) = cursor.fetchone()

@@ -11,10 +11,10 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from brokers.base import BrokerError, NotSent
+from brokers.base import BrokerError, NotSent, Refused
 from market.orders import OrderStatus, OrderType
 from tradingbot.models import Order
-from tradingbot.operations import venues
+from tradingbot.operations import notifications, venues
 
 log = logging.getLogger(__name__)
 
@@ -82,19 +82,22 @@ def request_modify(order: Order, price: Decimal, *, by: str, now: datetime) -> b
     return True
 
 
-def modify(order: Order, *, now: datetime) -> None:
-    """Send the price that the order is to have; absolute, so that sending it again does no harm."""
+def modify(order: Order, *, now: datetime) -> bool:
+    """Send the price that the order is to have; absolute, so that sending it again does no harm.
+
+    Returns False if the venue refused it for good: then the order rests where it was and nothing more is asked.
+    """
     if (
         order.broker_order_id is None
         or order.desired_price is None
         or not _claim_change(order, OrderStatus.WORKING, OrderStatus.PARTIAL)
     ):
-        return
+        return True
     price = order.desired_price.normalize()
     key = {OrderType.LIMIT: "limit_price", OrderType.TRAILING_STOP: "trail_price"}.get(
         OrderType(order.type), "stop_price"
     )
-    _change(
+    refusal = _change(
         order,
         "modify",
         now,
@@ -102,6 +105,18 @@ def modify(order: Order, *, now: datetime) -> None:
             order.account.broker_account_id, _known(order.broker_order_id), **{key: price}
         ),
     )
+    if refusal is None:
+        return True
+    Order.objects.filter(pk=order.pk, desired_price=order.desired_price).update(desired_price=None)
+    notifications.notify(
+        "order",
+        f"Not moved: {order.describe()}",
+        account=order.account,
+        body=f"The venue refused {order.contract.text(price)}: {refusal}",
+        level="warning",
+        now=now,
+    )
+    return False
 
 
 def _claim_change(order: Order, *statuses: OrderStatus) -> bool:
@@ -113,19 +128,22 @@ def _claim_change(order: Order, *statuses: OrderStatus) -> bool:
     return bool(claimed)
 
 
-def _change(order: Order, kind: str, now: datetime, call: Callable[[], None]) -> None:
-    """Call the venue and keep what it said; only a read decides what is true."""
-    outcome = "taken"
+def _change(order: Order, kind: str, now: datetime, call: Callable[[], None]) -> str | None:
+    """Call the venue and keep what it said; only a read decides what is true. Returns the words of a refusal."""
+    outcome, refusal = "taken", None
     try:
         call()
     except NotSent as error:
         outcome = f"not sent: {error}"
         Order.objects.filter(pk=order.pk).update(change_sent_at=None)
+    except Refused as error:
+        outcome = refusal = f"refused: {error}"
     except BrokerError as error:
         outcome = f"{type(error).__name__}: {error}"
     order.note(f"{kind} sent", at=now, detail={"outcome": outcome})
     if outcome != "taken":
         log.warning("%s: %s %s", order, kind, outcome)
+    return refusal
 
 
 def _known(broker_order_id: int | None) -> int:

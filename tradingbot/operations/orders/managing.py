@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.db.models.functions import Now
+
+from brokers.base import BrokerError
 from market.bars import epoch
 from market.orders import OrderStatus, OrderType, Role, Side
 from market.sessions import trade_date_of
 from tradingbot.models import Contract, Decision, Order, Outcome, Position, Strategy
-from tradingbot.operations import bars
+from tradingbot.operations import bars, snapshots, venues
 from tradingbot.operations.orders.changing import modify, request_modify
 from tradingbot.operations.orders.opening import config_version
 
@@ -101,5 +104,31 @@ def _move(strategy: Strategy, entry: Order, stop: Order, price: Decimal, now: da
     )
     if request_modify(stop, price, by=f"breakeven of {strategy}", now=now):
         stop.refresh_from_db()
-        modify(stop, now=now)
+        if not modify(stop, now=now):
+            _leave(decision, stop, now)
     return decision
+
+
+def _leave(decision: Decision, stop: Order, now: datetime) -> None:
+    """The price is back beyond the entry already, where no stop may rest: that stop would have filled, so close.
+
+    The venue's own close cannot turn the position around when the old stop fills at the same time.
+    """
+    account, contract = stop.account, stop.contract
+    reading = snapshots.read(account, max_age=0, now=now)
+    if not any(report.id == stop.broker_order_id for report in reading.orders):
+        return  # the old stop has filled
+    Position.objects.filter(account=account, contract=contract).update(close_sent_at=Now())
+    try:
+        venues.connect(account.login).close(
+            account.broker_account_id, contract.broker_contract_id, stop.quantity - stop.filled
+        )
+        said = "closed at market"
+    except BrokerError as error:
+        said = f"close at market: {error}"
+    decision.code = "breakeven_passed"
+    decision.sentence = (
+        f"The price had passed the entry {contract.text(Decimal(decision.inputs['to']))} again before the stop could "
+        f"be moved there; {stop.quantity} {contract.symbol} {said}."
+    )
+    decision.save(update_fields=["code", "sentence"])

@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce, Now
 from brokers.base import BrokerError, Lane, OrderReport
 from market.orders import OrderStatus, OrderType, Role, Side
 from tradingbot.models import Account, Order, Position
-from tradingbot.operations import notifications, order_facts, trading, venues
+from tradingbot.operations import notifications, order_facts, snapshots, trading, venues
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ def resolve(account: Account, *, now: datetime) -> int:
     if not unknown:
         return 0
     broker = venues.connect(account.login)
+    read_at = snapshots.machine_now()
     first = min(order.sent_at or order.created_at for order in unknown)
     try:
         reports = broker.orders_in_flight(account.broker_account_id, lane=Lane.RESOLVE)
@@ -52,10 +53,10 @@ def resolve(account: Account, *, now: datetime) -> int:
     except BrokerError as error:
         log.warning("%s: unknown orders not looked up: %s", account, error)
         return 0
-    return sum(_settle(order, reports, now) for order in unknown)
+    return sum(_settle(order, reports, read_at, now) for order in unknown)
 
 
-def _settle(order: Order, reports: Sequence[OrderReport], now: datetime) -> bool:
+def _settle(order: Order, reports: Sequence[OrderReport], read_at: datetime, now: datetime) -> bool:
     report = next((r for r in reports if r.tag == order.tag), None)
     if report is None and not any(r.tag for r in reports):
         candidates = _alike(order, reports)
@@ -69,7 +70,7 @@ def _settle(order: Order, reports: Sequence[OrderReport], now: datetime) -> bool
             return False
         report = candidates[0] if candidates else None
     if report is not None:
-        order_facts.adopt(order, report, now=now)
+        order_facts.adopt(order, report, read_at=read_at, now=now)
         return True
     return _count_absence(order, now)
 

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from brokers.base import BracketTicks, Lane, NotSent, OutcomeUnknown, PlaceOrder, Refused, TagInUse
 from market.orders import OrderStatus, OrderType, Role, Side
 from tradingbot.models import Account, Order, TradingState
-from tradingbot.operations import notifications, venues
+from tradingbot.operations import notifications, snapshots, venues
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,7 @@ def _claim(order: Order, now: datetime) -> bool:
             attempt=F("attempt") + 1,
             claim_token=token,
             claimed_at=Now(),
+            status_at=Now(),
             sent_at=now,
             updated_at=now,
         )
@@ -159,13 +160,10 @@ def _put_back(order: Order, reason: str, now: datetime) -> None:
     wait = timedelta(seconds=_BACK_OFF[order.attempt - 1])
     with transaction.atomic():
         order.advance(
-            OrderStatus.NEW, at=now, detail={"reason": reason}, reason=reason[:300], not_before=_machine_now() + wait
+            OrderStatus.NEW,
+            at=now,
+            detail={"reason": reason},
+            reason=reason[:300],
+            not_before=snapshots.machine_now() + wait,
         )
     log.warning("%s not sent, next attempt in %s s: %s", order, wait.seconds, reason)
-
-
-def _machine_now() -> datetime:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        (at,) = cursor.fetchone()
-    return at  # type: ignore[no-any-return]

@@ -15,7 +15,7 @@ from market.plans import Management
 from risk.gate import EntryRequest, EntrySide
 from tests.tradingbot.operations.orders.desk import PRICE, Desk
 from tradingbot.models import Account, Decision, Notification, Order, Outcome, Position, Trade, TradingState
-from tradingbot.operations import bars, orders, protection, reconciliation
+from tradingbot.operations import bars, orders, protection, reconciliation, snapshots
 
 
 def long_position(desk: Desk, management: Management | None = None) -> Order:
@@ -149,6 +149,36 @@ def test_the_stop_goes_to_the_entry_after_the_profit_was_reached(desk: Desk, mak
     assert (stop.stop_price, stop.desired_price) == (Decimal(21000), None)
     assert orders.manage(desk.strategy, desk.contract, now=desk.now) == []
     assert Decision.objects.filter(outcome=Outcome.MANAGED).count() == 1
+
+
+def test_a_price_back_beyond_the_entry_closes_the_position_instead_of_moving_the_stop(
+    desk: Desk, make_strategy
+) -> None:
+    desk.strategy = make_strategy(desk)
+    long_position(desk, Management(breakeven_ticks=60))
+    desk.minute(0, 10, 0, 10)
+    desk.minute(10, 70, -5, -5)  # the profit was there, and is gone at the close
+    bars.fetch(desk.contract, now=desk.now)
+    (decision,) = orders.manage(desk.strategy, desk.contract, now=desk.now)
+    assert decision.code == "breakeven_passed"
+    assert desk.venue.ledger.positions(desk.account.broker_account_id) == []
+    for _ in range(2):
+        reconciliation.reconcile(desk.account, now=desk.now, max_age=0)
+        protection.check(desk.account, now=desk.now, max_age=0)
+    assert not Order.objects.live().exists()
+    assert (Trade.objects.get().quantity, Trade.objects.get().exit_role) == (3, Role.EXIT)
+
+
+def test_an_older_picture_does_not_bring_an_ended_order_back(desk: Desk) -> None:
+    buy, _ = desk.send(desk.pair())
+    old = snapshots.read(desk.account, max_age=0, now=desk.now)
+    orders.request_cancel(buy, by="test", now=desk.now)
+    buy.refresh_from_db()
+    orders.cancel(buy, now=desk.now)
+    reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+    reconciliation.apply_orders_and_fills(desk.account, old, now=desk.now)
+    buy.refresh_from_db()
+    assert buy.status == OrderStatus.CANCELLED
 
 
 def test_a_manual_order_at_the_venue_is_seen_counted_and_flattened(desk: Desk) -> None:
