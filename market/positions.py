@@ -1,0 +1,138 @@
+"""From fills to positions and round-turn trades, first in, first out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+from market.orders import Side
+
+_CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One fill as the arithmetic needs it; `price` in points, costs in dollars for this execution."""
+
+    id: int
+    at: datetime
+    side: Side
+    quantity: int
+    price: Decimal
+    fees: Decimal = Decimal(0)
+    commissions: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        if self.quantity <= 0:
+            raise ValueError(f"execution {self.id}: quantity {self.quantity} must be positive")
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTurn:
+    """One closed piece of a position: `quantity` contracts from one fill to another.
+
+    direction  Side of the opening fill; costs are the shares of both fills, in dollars
+    """
+
+    entry_id: int
+    exit_id: int
+    direction: Side
+    quantity: int
+    entry_price: Decimal
+    exit_price: Decimal
+    entered_at: datetime
+    exited_at: datetime
+    fees: Decimal
+    commissions: Decimal
+
+    def gross(self, point_value: Decimal) -> Decimal:
+        """Return profit in dollars before costs."""
+        return (self.exit_price - self.entry_price) * self.direction * self.quantity * point_value
+
+    def net(self, point_value: Decimal) -> Decimal:
+        """Return profit in dollars after fees and commissions of both sides."""
+        return self.gross(point_value) - self.fees - self.commissions
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What the fills add up to: signed `quantity`, size-weighted `average_price` (0 when flat), closed round turns."""
+
+    quantity: int
+    average_price: Decimal
+    trades: tuple[RoundTurn, ...]
+    open_lots: tuple[tuple[int, int, Decimal], ...]  # (execution id, contracts left, price), oldest first
+
+
+def book(executions: Iterable[Execution]) -> Book:
+    """Match `executions` first in, first out, by time and then id. A fill larger than the position flips it.
+
+    Costs are split by contracts, to the cent, and sum exactly: the last piece of a fill takes the rest. The costs of
+    contracts that are still open are in no trade yet. Raises ValueError for two executions with one id.
+    """
+    ordered = sorted(executions, key=lambda execution: (execution.at, execution.id))
+    if len({execution.id for execution in ordered}) < len(ordered):
+        raise ValueError(f"an execution is given twice: {sorted(execution.id for execution in ordered)}")
+    lots: deque[_Piece] = deque()
+    trades: list[RoundTurn] = []
+    for execution in ordered:
+        rest = _Piece(execution)
+        while rest.left and lots and lots[0].execution.side is not execution.side:
+            trades.append(_round_turn(lots[0], rest))
+            if not lots[0].left:
+                lots.popleft()
+        if rest.left:
+            lots.append(rest)
+    size = sum(lot.left for lot in lots)
+    value = sum((lot.left * lot.execution.price for lot in lots), Decimal(0))
+    return Book(
+        quantity=size * lots[0].execution.side if lots else 0,
+        average_price=value / size if size else Decimal(0),
+        trades=tuple(trades),
+        open_lots=tuple((lot.execution.id, lot.left, lot.execution.price) for lot in lots),
+    )
+
+
+class _Piece:
+    """What is left of one execution."""
+
+    def __init__(self, execution: Execution) -> None:
+        self.execution = execution
+        self.left = execution.quantity
+
+    def take(self, quantity: int) -> tuple[Decimal, Decimal]:
+        """Take `quantity` contracts and return their fees and commissions."""
+        before = self.execution.quantity - self.left
+        self.left -= quantity
+        fees, commissions = self.execution.fees, self.execution.commissions
+        return (
+            self._share(fees, before + quantity) - self._share(fees, before),
+            self._share(commissions, before + quantity) - self._share(commissions, before),
+        )
+
+    def _share(self, costs: Decimal, quantity: int) -> Decimal:
+        """Return what the first `quantity` contracts cost, in whole cents; all of them cost exactly `costs`."""
+        if quantity == self.execution.quantity:
+            return costs
+        return (costs * quantity / self.execution.quantity).quantize(_CENT, rounding=ROUND_HALF_UP)
+
+
+def _round_turn(entry: _Piece, leave: _Piece) -> RoundTurn:
+    quantity = min(entry.left, leave.left)
+    entry_fees, entry_commissions = entry.take(quantity)
+    exit_fees, exit_commissions = leave.take(quantity)
+    return RoundTurn(
+        entry_id=entry.execution.id,
+        exit_id=leave.execution.id,
+        direction=entry.execution.side,
+        quantity=quantity,
+        entry_price=entry.execution.price,
+        exit_price=leave.execution.price,
+        entered_at=entry.execution.at,
+        exited_at=leave.execution.at,
+        fees=entry_fees + exit_fees,
+        commissions=entry_commissions + exit_commissions,
+    )
