@@ -4,9 +4,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import warnings
+from typing import Any
 
 from celery import Celery
+from celery.platforms import SecurityWarning
+from celery.signals import worker_init
 from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingbot.settings")
@@ -52,3 +57,13 @@ app.conf.update(
     imports=[f"tradingbot.tasks.{name}" for name in QUEUES],
 )
 app.set_default()
+warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pickle: messages are JSON only
+
+
+@worker_init.connect
+def share_memory(sender: Any, **_: Any) -> None:
+    """Before the children are forked: load what they will need and keep the collector from touching its pages."""
+    if "normal" in sender.app.amqp.queues.consume_from:
+        import talib  # noqa: F401
+    gc.collect()
+    gc.freeze()
