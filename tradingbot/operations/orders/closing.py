@@ -60,9 +60,9 @@ def protect(
 
 
 def _held(account: Account, contract: Contract) -> int:
-    """Return the venue's signed quantity, ours where the venue has not been asked yet."""
+    """Return the signed quantity of our fills, the venue's where no fill explains it."""
     position = Position.objects.filter(account=account, contract=contract).first()
-    return 0 if position is None else position.broker_quantity or position.quantity
+    return 0 if position is None else position.quantity or position.broker_quantity
 
 
 def _create(

@@ -63,7 +63,7 @@ def emergency_stop(*, reason: str, by: str, now: datetime) -> list[Account]:
     return accounts
 
 
-def flatten_due(account: Account, *, now: datetime) -> bool:
+def flatten_due(account: Account, *, now: datetime, give_up_at: float | None = None) -> bool:
     """Ask for a flatten when the account is past its flat-by time with anything open, then work on any request.
 
     Returns whether the account needs no flattening any more. It follows from facts, not from a clock's tick: a missed
@@ -76,7 +76,7 @@ def flatten_due(account: Account, *, now: datetime) -> bool:
             return True
         request_flatten(account, reason="end of the day", by="the clock", now=now)
         account.refresh_from_db()
-    return flatten(account, now=now)
+    return flatten(account, now=now, give_up_at=give_up_at)
 
 
 def flatten(account: Account, *, now: datetime, give_up_at: float | None = None) -> bool:

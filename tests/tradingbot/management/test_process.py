@@ -1,0 +1,85 @@
+"""Commands as a shell sees them: exit code, one line on stderr, nothing but JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.db import connections
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def shell(*typed: str, database: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"DATABASE_URL": database}
+    return subprocess.run(
+        [sys.executable, "manage.py", *typed],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture
+def database(transactional_db) -> str:
+    """The address of the test's own database."""
+    parameters = connections["default"].get_connection_params()
+    host, port = parameters.get("host", "localhost"), parameters.get("port", 5432)
+    user, password = parameters.get("user", ""), parameters.get("password", "")
+    return f"postgres://{user}:{password}@{host}:{port}/{parameters['dbname']}"
+
+
+def test_a_script_gets_one_json_document_and_code_0(database, account):
+    done = shell("orders", "--json", database=database)
+    assert (done.returncode, json.loads(done.stdout), done.stderr) == (0, [], "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "error"),
+    [
+        (
+            ("quote", "MNG"),
+            1,
+            "SYMBOL: no contract of paper is known yet; start the system with `make run`, which reads them\n",
+        ),
+        (("history", "MNQ"), 2, "the following arguments are required: TIMEFRAME, N; --help shows how it is written\n"),
+        (("flatten",), 2, "--yes: there is no terminal to ask at; add --yes to do it without a question\n"),
+    ],
+)
+def test_an_error_is_one_line_on_stderr_and_a_code(database, account, typed, code, error):
+    done = shell(*typed, database=database)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", error)
+
+
+def test_a_lost_database_is_one_line():
+    done = shell("orders", database="postgres://nobody@127.0.0.1:1/none")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        "PostgreSQL does not answer at 127.0.0.1:1: start it with `make run`, or set DATABASE_URL\n",
+    )
+
+
+def test_a_database_without_tables_is_one_line(database):
+    maintenance = database.rpartition("/")[0] + "/postgres"
+    done = shell("orders", database=maintenance)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        "the database's tables are not this version's: run `python manage.py migrate`\n",
+    )
+
+
+def test_help_ends_with_an_example(database):
+    done = shell("trade", "--help", database=database)
+    assert done.returncode == 0
+    assert done.stdout.endswith("example: python manage.py trade MNQ BUY 1 --limit 21480.25 --sl 21450 --tp 21540\n")
+    assert "--settings" not in done.stdout

@@ -1,0 +1,60 @@
+"""`manage.py why`."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.core.management.base import CommandParser
+from django.db.models import QuerySet
+
+from market.sessions import NEW_YORK, trade_date_of
+from tradingbot.clock import now
+from tradingbot.management import names
+from tradingbot.management.arguments import WrongUsage
+from tradingbot.management.terminal import TerminalCommand
+from tradingbot.models import Decision
+from tradingbot.operations import decisions
+
+
+class Command(TerminalCommand):
+    help = "Explain what was done in a session, and what was not."
+    example = "why overnight_range 2026-11-18"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("strategy", nargs="?", metavar="STRATEGY", help="one strategy (all)")
+        parser.add_argument("date", nargs="?", metavar="DATE", help="session, for example 2026-11-18 (today)")
+
+    def handle(self, **options: Any) -> None:
+        typed, day = options["strategy"], options["date"]
+        if typed and not day and typed[0].isdigit():
+            typed, day = None, typed
+        session = _day(day) if day else trade_date_of(now())
+        strategy = names.strategy(typed) if typed else None
+        sentences = decisions.explain(strategy, session)
+        if strategy is None:
+            sentences += [_by_hand(decision) for decision in _manual(session)]
+        self.show(
+            {"strategy": strategy.name if strategy else None, "session": session, "sentences": sentences},
+            *(sentences or [f"nothing was decided in the session of {session}"]),
+        )
+
+
+def _manual(session: date) -> QuerySet[Decision]:
+    return Decision.objects.filter(strategy=None, session_date=session).select_related("account").order_by("at", "pk")
+
+
+def _by_hand(decision: Decision) -> str:
+    at = decision.at.astimezone(ZoneInfo(NEW_YORK))
+    return (
+        f"{decision.requested_by or 'by hand'}: {at:%H:%M:%S} {decision.get_outcome_display()} "
+        f"on {decision.account}: {decision.sentence}"
+    )
+
+
+def _day(typed: str) -> date:
+    try:
+        return date.fromisoformat(typed)
+    except ValueError:
+        raise WrongUsage(f"DATE: {typed!r} is not a date: write it like 2026-11-18") from None
