@@ -4,20 +4,50 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from tradingbot import servers
+from tradingbot.panel import UNFOLD  # noqa: F401  a setting
 
 ROOT = Path(__file__).resolve().parent.parent
 env = environ.Env()
-env.read_env(ROOT / ".env")
+_SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+env.read_env(env("ENV_FILE", default=str(ROOT / ".env")))
 
 VAR_DIR = Path(env("VAR_DIR", default="") or ROOT / "var").resolve()
+try:
+    import tradingbot.clock  # noqa: F401  it reads TRADINGBOT_CLOCK, perhaps from .env
+except ValueError as error:
+    raise ImproperlyConfigured(str(error)) from error
 
 
-def _secret(name: str) -> str:
-    """Return the variable, else a random value kept in VAR_DIR (readable by the owner alone)."""
+def _number(name: str, default: int, *, least: int = 0, most: int = 65_535) -> int:
+    text = env(name, default="") or str(default)
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise ImproperlyConfigured(f"{name}={text}: write a whole number from {least} to {most}")
+    return int(text)
+
+
+def _switch(name: str, *, default: bool) -> bool:
+    text = (env(name, default="") or str(default)).strip().lower()
+    if text not in _SWITCHES:
+        raise ImproperlyConfigured(f"{name}={text}: write true or false")
+    return _SWITCHES[text]
+
+
+def _choice(name: str, *choices: str) -> str:
+    """Return the variable, the first choice when it is empty."""
+    text: str = env(name, default="") or choices[0]
+    if text not in choices:
+        raise ImproperlyConfigured(f"{name}={text}: write {' or '.join(choices)}")
+    return text
+
+
+def _secret(name: str, length: int = 48) -> str:
+    """Return the variable, else `length` random bytes kept in VAR_DIR as text (readable by the owner alone)."""
     value: str = env(name, default="")
     if value:
         return value
@@ -25,13 +55,13 @@ def _secret(name: str) -> str:
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(48))
+        file.write_text(secrets.token_urlsafe(length))
     return file.read_text().strip()
 
 
 SECRET_KEY = _secret("SECRET_KEY")
 ENCRYPTION_KEYS = [key.strip() for key in _secret("ENCRYPTION_KEY").split(",")]  # newest first; old ones still decrypt
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = _switch("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -39,6 +69,10 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 _embedded = servers.urls(VAR_DIR)
 DATABASE_URL = env("DATABASE_URL", default="") or _embedded.database
 REDIS_URL = env("REDIS_URL", default="") or _embedded.redis
+if DATABASE_URL and not DATABASE_URL.startswith(("postgres://", "postgresql://")):
+    raise ImproperlyConfigured("DATABASE_URL: write postgres://user:password@host:port/name; only PostgreSQL will do")
+if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://")):
+    raise ImproperlyConfigured("REDIS_URL: write redis://:password@host:port/0")
 DATABASES = {"default": env.db_url_config(DATABASE_URL or "postgres://tradingbot@127.0.0.1:1/tradingbot")}
 DATABASES["default"] |= {
     "ENGINE": "django.db.backends.postgresql",
@@ -53,27 +87,34 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 
 # The venue. `paper` is our own ProjectX-compatible venue on this machine; `projectx` is the real one.
-TRADING_VENUE = env("TRADING_VENUE", default="paper")
+TRADING_VENUE = _choice("TRADING_VENUE", "paper", "projectx")
 PROJECTX_BASE_URL = env("PROJECTX_BASE_URL", default="https://api.topstepx.com")
 PROJECTX_USERNAME = env("PROJECTX_USERNAME", default="")
 PROJECTX_API_KEY = env("PROJECTX_API_KEY", default="")
-PROJECTX_BRACKET_TICKS = env("PROJECTX_BRACKET_TICKS", default="signed")
-ORDERS_ON_HOSTED_MACHINE = env.bool("ORDERS_ON_HOSTED_MACHINE", default=False)
+PROJECTX_BRACKET_TICKS = _choice("PROJECTX_BRACKET_TICKS", "signed", "positive")
+ORDERS_ON_HOSTED_MACHINE = _switch("ORDERS_ON_HOSTED_MACHINE", default=False)
 HOSTED = bool(env("RAILWAY_ENVIRONMENT", default="") or env("DYNO", default="") or env("FLY_APP_NAME", default=""))
 TAG_PREFIX = env("TAG_PREFIX", default="tb")
 
 WEB_HOST = env("WEB_HOST", default="127.0.0.1")
-WEB_PORT = env.int("PORT", default=0) or env.int("WEB_PORT", default=8000)
-FLOWER_PORT = env.int("FLOWER_PORT", default=5555)
-VENUE_PORT = env.int("VENUE_PORT", default=8700)
-VENUE_SEED = env.int("VENUE_SEED", default=7)
-VENUE_REPLAY = env.list("VENUE_REPLAY", default=[])
-VENUE_SLIPPAGE_TICKS = env.int("VENUE_SLIPPAGE_TICKS", default=1)
-ADMIN_PASSWORD = env("ADMIN_PASSWORD", default="") or _secret("ADMIN_PASSWORD_FILE")[:16]
+WEB_PORT = _number("PORT", 0) or _number("WEB_PORT", 8000, least=1)
+FLOWER_PORT = _number("FLOWER_PORT", 5555, least=1)
+ADMIN_PASSWORD = _secret("ADMIN_PASSWORD", length=12)
 FLOWER_BASIC_AUTH = env("FLOWER_BASIC_AUTH", default="") or f"admin:{ADMIN_PASSWORD}"
 
+# The paper venue: where it listens, where we find it, what it trades.
+VENUE_HOST = env("VENUE_HOST", default="127.0.0.1")
+VENUE_PORT = _number("VENUE_PORT", 8700, least=1)
+VENUE_URL = env("VENUE_URL", default="") or f"http://127.0.0.1:{VENUE_PORT}"
+VENUE_USER = env("VENUE_USER", default="demo")
+VENUE_KEY = env("VENUE_KEY", default="demo")
+VENUE_LEDGER = Path(env("VENUE_LEDGER", default="") or VAR_DIR / "venue.sqlite3")
+VENUE_SEED = _number("VENUE_SEED", 7, most=2**31)
+VENUE_REPLAY = env.list("VENUE_REPLAY", default=[])
+VENUE_SLIPPAGE_TICKS = _number("VENUE_SLIPPAGE_TICKS", 1, most=100)
+
 DISCORD_WEBHOOK_URL = env("DISCORD_WEBHOOK_URL", default="")
-DISCORD_NOTIFICATIONS_ENABLED = env.bool("DISCORD_NOTIFICATIONS_ENABLED", default=bool(DISCORD_WEBHOOK_URL))
+DISCORD_NOTIFICATIONS_ENABLED = _switch("DISCORD_NOTIFICATIONS_ENABLED", default=bool(DISCORD_WEBHOOK_URL))
 
 INSTALLED_APPS = [
     "unfold",
@@ -124,9 +165,12 @@ TEMPLATES = [
 LOGIN_URL = "admin:login"
 USE_TZ = True
 TIME_ZONE = env("TIME_ZONE", default="America/New_York")  # of the pages only; rows are UTC
+try:
+    ZoneInfo(TIME_ZONE)
+except (ZoneInfoNotFoundError, ValueError) as error:
+    raise ImproperlyConfigured(f"TIME_ZONE={TIME_ZONE}: write a zone's name, for example America/New_York") from error
 LANGUAGE_CODE = "en-us"
 STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 SILENCED_SYSTEM_CHECKS: list[str] = []
@@ -153,7 +197,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
 }
 
-LOG_LEVEL = env("LOG_LEVEL", default="INFO").upper()
+LOG_LEVEL = _choice("LOG_LEVEL", "INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -88,7 +88,7 @@ class Timeouts:
 class Gateway:
     """The way to one venue; safe for threads, made anew after a fork.
 
-    url      https, or http on loopback
+    url      https, or http on loopback (`plain_http`: anywhere, for a simulated venue in a private network)
     budget   asked before every request
     observe  told of every request, also of those over budget
     wall     the machine's clock in seconds since the epoch, for the skew only
@@ -102,13 +102,14 @@ class Gateway:
         observe: Callable[[Call], None],
         wall: Callable[[], float],
         timeouts: Timeouts = Timeouts(),
+        plain_http: bool = False,
     ) -> None:
         self._budget = budget
         self._observe = observe
         self._wall = wall
         self.timeouts = timeouts
         self.skew: float | None = None
-        base = _base(url)
+        base = _base(url, plain_http=plain_http)
         self._http = httpx.Client(
             base_url=base,
             transport=deadlines.Transport(
@@ -210,14 +211,14 @@ def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:200]
 
 
-def _base(url: str) -> httpx.URL:
+def _base(url: str, *, plain_http: bool) -> httpx.URL:
     """Return `url` checked. Raises ValueError when a token would travel in the clear."""
     base = httpx.URL(url)
     if base.scheme not in ("http", "https") or not base.host:
         raise ValueError(f"{base.host or 'the venue'}: the address must be an https:// URL")
     if base.userinfo or base.query or base.fragment:
         raise ValueError(f"{base.host}: the address must not carry a user, a query or a fragment")
-    if base.scheme == "http" and not _is_loopback(base.host):
+    if base.scheme == "http" and not plain_http and not _is_loopback(base.host):
         raise ValueError(f"{base.host}: http:// is for this machine only, use https://")
     return base
 

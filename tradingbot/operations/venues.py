@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db.models.functions import Now
@@ -17,7 +18,8 @@ from brokers.projectx import client, gateway, session
 from brokers.projectx.brackets import BracketSign
 from tradingbot.clock import clock
 from tradingbot.models import Login
-from tradingbot.operations import leases, metrics
+from tradingbot.models.accounts import Venue
+from tradingbot.operations import leases, metrics, places
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +56,12 @@ def _key(login: Login) -> str:
 
 
 def _client(login: Login) -> Broker:
+    places.check(login)
     way = gateway.Gateway(
         login.base_url,
         SharedBudget(settings.REDIS_URL, f"login-{login.pk}", wall=time.time, speed=clock.speed),  # noqa: TID251
         observe=metrics.observer(login.pk),
+        plain_http=login.venue == Venue.PAPER,
         wall=time.time,  # noqa: TID251  the venue's Date header is the machine's time, also in a rehearsal
     )
     tokens = StoredTokens(login.pk, session.Login(way, login.user_name, login.api_key))
@@ -97,7 +101,7 @@ class StoredTokens:
         with leases.hold(self._lease, seconds=_WAIT * 2) as fence:
             if fence is None:
                 return
-            for fresh in (lambda: self._login.validate(token), self._login.login):
+            for fresh in (partial(self._login.validate, token), self._login.login):
                 try:
                     self._keep(fresh(), token)
                 except BrokerError as error:

@@ -29,13 +29,10 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        def default(name: str, value: Any) -> Any:
-            return getattr(settings, name, value)
-
         add = parser.add_argument
-        add("--host", default=default("VENUE_HOST", "127.0.0.1"), help="address to listen on (VENUE_HOST)")
-        add("--port", type=int, default=default("VENUE_PORT", 8700), help="port to listen on (VENUE_PORT)")
-        add("--seed", type=int, default=default("VENUE_SEED", 7), help="of the generated market (VENUE_SEED)")
+        add("--host", default=settings.VENUE_HOST, help="address to listen on (VENUE_HOST)")
+        add("--port", type=int, default=settings.VENUE_PORT, help="port to listen on (VENUE_PORT)")
+        add("--seed", type=int, default=settings.VENUE_SEED, help="of the generated market (VENUE_SEED)")
         add(
             "--replay",
             action="append",
@@ -47,12 +44,12 @@ class Command(BaseCommand):
         add(
             "--slippage",
             type=int,
-            default=default("VENUE_SLIPPAGE_TICKS", 0),
+            default=settings.VENUE_SLIPPAGE_TICKS,
             help="ticks against us on market and stop fills (VENUE_SLIPPAGE_TICKS)",
         )
         add("--partials", type=int, metavar="N", help="fill at most N contracts of an order at once; default whole")
         add("--mode", choices=["auto_oco", "position"], default="auto_oco", help="bracket mode of the accounts")
-        add("--ledger", type=Path, default=default("VENUE_LEDGER", None), help="file of the ledger (VENUE_LEDGER)")
+        add("--ledger", type=Path, default=settings.VENUE_LEDGER, help="file of the ledger (VENUE_LEDGER)")
         add("--fresh", action="store_true", help="begin a new ledger, keep the old one as .bak")
         add(
             "--account",
@@ -62,10 +59,8 @@ class Command(BaseCommand):
             metavar="NAME:BALANCE",
             help=f"account to open unless the ledger has it; repeatable; default {ACCOUNT}",
         )
-        add(
-            "--user", default=default("VENUE_USER", None), help="the only user name to accept; default any (VENUE_USER)"
-        )
-        add("--key", default=default("VENUE_KEY", None), help="the only API key to accept; default any (VENUE_KEY)")
+        add("--user", default=settings.VENUE_USER, help="the only user name to accept (VENUE_USER)")
+        add("--key", default=settings.VENUE_KEY, help="the only API key to accept (VENUE_KEY)")
 
     def handle(self, **options: Any) -> None:
         import uvicorn  # heavy, and only this command needs it
@@ -103,7 +98,7 @@ def _behaviour(options: dict[str, Any]) -> Behaviour:
 def _market(options: dict[str, Any]) -> tuple[Market, str]:
     """Return the market and what of it is replayed. Raises ValueError for a bad file."""
     generated = GeneratedMarket(options["seed"])
-    files = dict(_replay(text) for text in options["replay"] or getattr(settings, "VENUE_REPLAY", []))
+    files = dict(_replay(text) for text in options["replay"] or settings.VENUE_REPLAY)
     if not files:
         return generated, ""
     market = ReplayedMarket(files, generated)

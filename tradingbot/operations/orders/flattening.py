@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -64,15 +64,13 @@ def emergency_stop(*, reason: str, by: str, now: datetime) -> list[Account]:
 
 
 def flatten_due(account: Account, *, now: datetime, give_up_at: float | None = None) -> bool:
-    """Ask for a flatten when the account is past its flat-by time with anything open, then work on any request.
+    """Ask for a flatten when anything open is past the flat-by time of its session, then work on any request.
 
     Returns whether the account needs no flattening any more. It follows from facts, not from a clock's tick: a missed
     tick, a restart or a daylight-saving change cost nothing.
     """
     if account.flatten_requested_at is None:
-        row = CalendarDay.objects.filter(trade_date=trade_date_of(now)).first()
-        session = row.session if row else regular_session(trade_date_of(now))
-        if now < flat_by(session) or not _anything_open(account):
+        if not any(now >= _flat_by(day) for day in _open_since(account, now)):
             return True
         request_flatten(account, reason="end of the day", by="the clock", now=now)
         account.refresh_from_db()
@@ -111,11 +109,17 @@ def _open_orders(account: Account) -> QuerySet[Order]:
     return Order.objects.filter(account=account, status__in=LIVE).select_related("account__login", "contract")
 
 
-def _anything_open(account: Account) -> bool:
-    return (
-        _open_orders(account).exists()
-        or Position.objects.filter(account=account).exclude(quantity=0, broker_quantity=0).exists()
-    )
+def _open_since(account: Account, now: datetime) -> set[date]:
+    """Return the sessions of what is open: a machine that slept past the close still flattens yesterday's position."""
+    sessions = set(_open_orders(account).exclude(role=Role.EXTERNAL).values_list("session_date", flat=True))
+    for position in Position.objects.filter(account=account).exclude(quantity=0, broker_quantity=0):
+        sessions.add(trade_date_of(position.opened_at or now))
+    return sessions | ({trade_date_of(now)} if _open_orders(account).filter(role=Role.EXTERNAL).exists() else set())
+
+
+def _flat_by(trade_date: date) -> datetime:
+    row = CalendarDay.objects.filter(trade_date=trade_date).first()
+    return flat_by(row.session if row else regular_session(trade_date))
 
 
 def _cancel_now(order: Order, now: datetime) -> None:

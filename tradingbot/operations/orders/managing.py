@@ -17,27 +17,27 @@ from tradingbot.operations.orders.changing import modify, request_modify
 from tradingbot.operations.orders.opening import config_version
 
 
-def manage(strategy: Strategy, contract: Contract, *, now: datetime) -> list[Decision]:
+def manage(strategy: Strategy | None, contract: Contract, *, now: datetime) -> list[Decision]:
     """Move stops to breakeven where a closed 1-minute bar reached the profit; returns the decisions taken.
+
+    Works on the entries of one strategy, on those placed by hand for None.
 
     The bar of the fill counts by its close alone, since its extreme may be older than the fill.
     """
-    position = Position.objects.filter(account=strategy.account_id, contract=contract).exclude(quantity=0).first()
-    if position is None:
-        return []
+    held = set(Position.objects.filter(contract=contract).exclude(quantity=0).values_list("account_id", flat=True))
     decisions = []
     for entry in Order.objects.filter(
-        account=strategy.account_id,
+        account__in=held,
         contract=contract,
         strategy=strategy,
         role=Role.ENTRY,
         filled__gt=0,
         breakeven_ticks__isnull=False,
         session_date=trade_date_of(now),
-    ).select_related("contract", "decision"):
+    ).select_related("account", "contract", "decision"):
         stop = (
             Order.objects.filter(
-                account=strategy.account_id,
+                account=entry.account,
                 contract=contract,
                 strategy=strategy,
                 role=Role.STOP,
@@ -83,11 +83,11 @@ def _reached(entry: Order, contract: Contract, now: datetime) -> bool:
     return bool(best >= wanted)
 
 
-def _move(strategy: Strategy, entry: Order, stop: Order, price: Decimal, now: datetime) -> Decision:
+def _move(strategy: Strategy | None, entry: Order, stop: Order, price: Decimal, now: datetime) -> Decision:
     contract = entry.contract
     before = stop.stop_price
     decision = Decision.objects.create(
-        account=strategy.account,
+        account=entry.account,
         strategy=strategy,
         contract=contract,
         session_date=entry.session_date,
@@ -102,7 +102,7 @@ def _move(strategy: Strategy, entry: Order, stop: Order, price: Decimal, now: da
         inputs={"entry": str(entry.average_price), "from": str(before), "to": str(price)},
         config_version=config_version(strategy),
     )
-    if request_modify(stop, price, by=f"breakeven of {strategy}", now=now):
+    if request_modify(stop, price, by=f"breakeven of {strategy or entry.requested_by}", now=now):
         stop.refresh_from_db()
         if not modify(stop, now=now):
             _leave(decision, stop, now)

@@ -1,0 +1,185 @@
+"""The gate that every entry passes, whoever asks for it. Pure: the same request and state give the same verdict.
+
+The rules are looked at in one order: trading state, window and calendar, freshness, product and size, rate and count,
+daily loss and maximum loss with the worst case of the whole book, sizing. All are reported; the first failure decides.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from market.sessions import NEW_YORK
+from risk import limits, rooms, shapes
+from risk.requests import EntryRequest, EntrySide
+from risk.rulebook import TRADED
+from risk.states import Exposure, RiskState
+from risk.verdicts import Code, Report, Rule, Verdict
+from risk.worst_cases import WorstCase, loss_a_contract, worst_case
+
+__all__ = ["Code", "EntryRequest", "EntrySide", "Exposure", "RiskState", "Rule", "Verdict", "decide"]
+
+_NEW_YORK = ZoneInfo(NEW_YORK)
+
+
+def decide(request: EntryRequest, state: RiskState) -> Verdict:
+    """Return whether `request` may be sent on an account in `state`, and with how many contracts."""
+    report = Report()
+    _trading_state(report, state)
+    _window(report, request, state)
+    _freshness(report, request, state)
+    shaped = all([shapes.product(report, request), shapes.quantity(report, request), shapes.sides(report, request)])
+    sizes = [rooms.lots(report, request, state), rooms.product_cap(report, request, state)] if shaped else [0]
+    _rate(report, request, state)
+    book = worst_case(state.exposures, slippage=state.slippage_ticks)
+    _protection(report, state, book)
+    if shaped and book is not None:
+        each = loss_a_contract(request.contract, request.sides, slippage=state.slippage_ticks)
+        sizes.append(rooms.daily_loss(report, request, state, book, each))
+        sizes.append(rooms.maximum_loss(report, request, state, book, each))
+    quantity = max(0, min(request.quantity, *sizes))
+    _sizing(report, request, quantity)
+    if report.code is not Code.ALLOWED:
+        return Verdict(False, 0, report.code, report.sentence, tuple(report.rules))
+    of = f" of {request.quantity}" if quantity < request.quantity else ""
+    sentence = f"{quantity}{of} {request.contract.symbol} may be sent: every rule is kept."
+    return Verdict(True, quantity, Code.ALLOWED, sentence, tuple(report.rules))
+
+
+def _trading_state(report: Report, state: RiskState) -> None:
+    if state.trading_state == "active":
+        report.rule("trading state", state.trading_state, "active")
+    else:
+        code = Code.REDUCE_ONLY if state.trading_state == "reduce_only" else Code.HALTED
+        word = state.trading_state.replace("_", " ")
+        report.fail(code, "trading state", word, "active", f"The account is {word}: no new entries.")
+    if not state.enabled:
+        text = "The account is disabled here: enable it in the admin to trade it."
+        report.fail(Code.ACCOUNT_DISABLED, "account", "disabled", "enabled", text)
+    if state.stage in TRADED:
+        report.rule("stage", state.stage, "practice, combine, express")
+    else:
+        text = (
+            f"The account's stage is {state.stage}: only practice, Combine and Express accounts may be traded by "
+            "a program. Set the stage in the admin if it is one of them."
+        )
+        report.fail(Code.STAGE_REFUSED, "stage", state.stage, "practice, combine, express", text)
+    if state.can_trade:
+        report.rule("venue allows trading", "yes", "yes")
+    else:
+        text = "The venue says that this account cannot trade."
+        report.fail(Code.ACCOUNT_LOCKED, "venue allows trading", "no", "yes", text)
+    if state.blocked:
+        report.fail(
+            Code.LOGIN_BLOCKED, "login", state.blocked, "clear", f"The login may send no entries: {state.blocked}."
+        )
+    if not state.reconciled:
+        text = "The account has not been compared with the venue since the start."
+        report.fail(Code.NOT_RECONCILED, "reconciled", "no", "yes", text)
+    else:
+        report.rule("reconciled", "yes", "yes")
+    if state.strategy_halted:
+        text = f"The strategy stands still for this session: {state.strategy_halted}."
+        report.fail(Code.STRATEGY_HALTED, "strategy", state.strategy_halted, "running", text)
+
+
+def _window(report: Report, request: EntryRequest, state: RiskState) -> None:
+    session, until = state.session, state.entries_until
+    if session is None or until is None or state.flat_at is None:
+        text = "The calendar has no session at this time: no entries."
+        report.fail(Code.NO_SESSION, "session", "none", "a calendar row", text)
+    else:
+        report.rule("session", session.trade_date.isoformat(), "a calendar row")
+        value, limit = _clock(state.now), f"{_clock(session.opens_at)} to {_clock(until)}"
+        if session.opens_at <= state.now < until:
+            report.rule("entry window", value, limit)
+        else:
+            text = f"It is {value} New York: entries are sent from {limit} only."
+            report.fail(Code.OUTSIDE_WINDOW, "entry window", value, limit, text)
+    needed = (state.now + limits.CALENDAR_AHEAD).date()
+    known = state.calendar_until.isoformat() if state.calendar_until else "none"
+    if state.calendar_until and state.calendar_until >= needed:
+        report.rule("calendar known until", known, needed.isoformat())
+    else:
+        text = f"The calendar is known until {known} only: it must reach {needed}, 14 days ahead."
+        report.fail(Code.CALENDAR_ENDS, "calendar known until", known, needed.isoformat(), text)
+    expired = [side.expires_at for side in request.sides if side.expires_at and side.expires_at <= state.now]
+    if expired:
+        text = f"The entry was to work until {_clock(expired[0])} New York, it is {_clock(state.now)}."
+        report.fail(Code.EXPIRED, "entry valid until", _clock(expired[0]), _clock(state.now), text)
+
+
+def _freshness(report: Report, request: EntryRequest, state: RiskState) -> None:
+    limit = f"{state.price_age:.0f} s"
+    if state.prices_at is None or request.reference is None:
+        text = f"There is no price of {request.contract.symbol}: its bars have not been read."
+        report.fail(Code.STALE_PRICES, "age of prices", "none", limit, text)
+    else:
+        age = (state.now - state.prices_at).total_seconds()
+        if age <= state.price_age:
+            report.rule("age of prices", f"{age:.0f} s", limit)
+        else:
+            text = f"The newest bar of {request.contract.symbol} is {age:.0f} s old: at most {limit} are allowed."
+            report.fail(Code.STALE_PRICES, "age of prices", f"{age:.0f} s", limit, text)
+    limit = f"{limits.BALANCE_AGE:.0f} s"
+    if state.balance is None or state.balance_age is None or state.equity is None:
+        text = "The account's balance or the price of an open position is not known."
+        report.fail(Code.STALE_BALANCE, "age of balance", "none", limit, text)
+    elif state.balance_age <= limits.BALANCE_AGE:
+        report.rule("age of balance", f"{state.balance_age:.0f} s", limit)
+    else:
+        text = f"The account's balance was read {state.balance_age:.0f} s ago: at most {limit} are allowed."
+        report.fail(Code.STALE_BALANCE, "age of balance", f"{state.balance_age:.0f} s", limit, text)
+
+
+def _rate(report: Report, request: EntryRequest, state: RiskState) -> None:
+    taken = [side.side.name.lower() for side in request.sides if side.side in state.taken]
+    if taken:
+        text = f"The strategy already has its {' and '.join(taken)} entry in this session."
+        report.fail(Code.ENTRY_TAKEN, "entry in this session", " and ".join(taken), "none", text)
+    else:
+        report.rule("entry in this session", "none", "none")
+    number = len(request.sides)
+    for name, sent, limit in (
+        ("entries in a minute", state.entries_minute, limits.ENTRIES_A_MINUTE),
+        ("entries in a session", state.entries_session, limits.ENTRIES_A_SESSION),
+    ):
+        if sent + number <= limit:
+            report.rule(name, str(sent + number), str(limit))
+        else:
+            text = f"The account would have sent {sent + number} {name}: at most {limit} are sent."
+            report.fail(Code.TOO_MANY_ENTRIES, name, str(sent + number), str(limit), text)
+    if state.exposed_accounts < limits.ACCOUNTS_A_LOGIN:
+        report.rule("other exposed accounts", str(state.exposed_accounts), f"fewer than {limits.ACCOUNTS_A_LOGIN}")
+    else:
+        text = (
+            f"{state.exposed_accounts} other accounts of the login are exposed: more cannot be watched closely enough."
+        )
+        limit_text = f"fewer than {limits.ACCOUNTS_A_LOGIN}"
+        report.fail(Code.TOO_MANY_ACCOUNTS, "other exposed accounts", str(state.exposed_accounts), limit_text, text)
+
+
+def _protection(report: Report, state: RiskState, book: WorstCase | None) -> None:
+    if book is not None:
+        report.rule("everything has a stop", "yes", "yes")
+        return
+    bare = next((item for item in state.exposures if item.stop_ticks is None), None)
+    what = "A product whose costs are unknown is held"
+    if bare is not None:
+        kind = "position" if bare.is_position else "order"
+        what = f"A {kind} of {bare.quantity} {bare.contract.symbol} has no stop of full size"
+    report.fail(Code.UNPROTECTED, "everything has a stop", "no", "yes", f"{what}: no entries until it has.")
+
+
+def _sizing(report: Report, request: EntryRequest, quantity: int) -> None:
+    if quantity >= request.minimum_quantity >= 1 or report.code is not Code.ALLOWED:
+        note = "" if quantity == request.quantity else f"{request.quantity} were asked for"
+        report.rule("size", str(quantity), str(request.quantity), quantity > 0 or None, note)
+        return
+    wanted = f"at least {request.minimum_quantity} are wanted"
+    text = f"{quantity} of {request.quantity} {request.contract.symbol} fit under all limits: {wanted}."
+    report.fail(Code.TOO_SMALL, "size", str(quantity), str(request.minimum_quantity), text)
+
+
+def _clock(at: datetime) -> str:
+    return f"{at.astimezone(_NEW_YORK):%a %H:%M:%S}"

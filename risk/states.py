@@ -1,0 +1,84 @@
+"""What the gate knows of an account: plain values, read by the caller in the transaction that writes the order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from market.contracts import Contract
+from market.orders import Side
+from market.sessions import Session
+from risk.limits import SLIPPAGE_TICKS
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """An open position, or an order that is or may become one.
+
+    quantity      contracts, positive
+    stop_ticks    ticks from its entry to its stop, negative when the stop secures a profit; None when it has no stop of
+                  full size that we know, which stands for an unlimited loss
+    is_position   it is open: its entry was filled and paid for
+    is_unknown    an order whose call had no answer: counts like the others, and as filled
+    """
+
+    contract: Contract
+    side: Side
+    quantity: int
+    stop_ticks: int | None
+    is_position: bool = False
+    is_unknown: bool = False
+    oco_group: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskState:
+    """An account and its market at `now`. None means unknown, which never means unlimited.
+
+    trading_state       active, reduce_only or halted; stage as `rulebook.Stage`
+    blocked             why the login may send no entry, empty if it may
+    strategy_halted     why the strategy stands still in this session, empty if it does not
+    flat_at, entries_until   of `session`; calendar_until: last date that the calendar knows
+    prices_at           until when the contract's closed bars are known (market time); price_age: seconds allowed
+    balance_age         seconds of machine time since the venue told the balance
+    balance, equity     dollars; equity with open profit at the newest price, None while a price is missing
+    floor               equity at which the maximum loss is reached
+    day_profit          realised and open since the session began, dollars
+    product_cap         most contracts of this product in the firm's temporary caps, None if it names none
+    taken               sides on which the strategy already has an entry in this session
+    entries_minute, entries_session   entry orders of the account in the last minute and in this session
+    exposed_accounts    other accounts of the login that hold positions or orders
+    slippage_ticks      reserve for each exit at a stop
+    """
+
+    now: datetime
+    trading_state: str
+    stage: str
+    enabled: bool
+    can_trade: bool
+    reconciled: bool
+    blocked: str
+    strategy_halted: str
+    session: Session | None
+    flat_at: datetime | None
+    entries_until: datetime | None
+    calendar_until: date | None
+    prices_at: datetime | None
+    price_age: float
+    balance: Decimal | None
+    balance_age: float | None
+    equity: Decimal | None
+    day_profit: Decimal | None
+    floor: Decimal | None
+    maximum_loss: Decimal | None
+    daily_loss_limit: Decimal | None
+    max_lots: Decimal | None
+    product_cap: int | None = None
+    exposures: tuple[Exposure, ...] = ()
+    taken: frozenset[Side] = frozenset()
+    entries_minute: int = 0
+    entries_session: int = 0
+    exposed_accounts: int = 0
+    slippage_ticks: int = SLIPPAGE_TICKS
