@@ -37,6 +37,7 @@ KEEPALIVE_SECONDS = 4.0
 """Idle connections older than this are not used again; servers close theirs after 5 s (uvicorn) to 130 s (Kestrel)."""
 
 CONNECTIONS = 20
+_HEADER_AGE = 2.0  # seconds: the Date header drops the fraction, and servers keep it for a second
 
 
 class Outcome(StrEnum):
@@ -159,12 +160,13 @@ class Gateway:
         headers = {"accept-encoding": "identity" if endpoint.mutates else "gzip"}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
+        sent = self._wall()
         try:
             with (
                 deadlines.until(deadline),
                 self._http.stream("POST", endpoint.path, content=encode(request), headers=headers) as response,
             ):
-                self._note_skew(response)
+                self._note_skew(response, sent)
                 return response.status_code, _body(response, endpoint.max_bytes)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             failure: BrokerError = NotSent(f"{endpoint.path}: {_words(error)}")
@@ -174,13 +176,15 @@ class Gateway:
             failure = endpoint.lost(f"{endpoint.path}: the answer is longer than {endpoint.max_bytes} bytes")
         raise failure  # outside the handler: httpx's errors hold the request with its headers
 
-    def _note_skew(self, response: httpx.Response) -> None:
+    def _note_skew(self, response: httpx.Response, sent: float) -> None:
+        """Keep by how much the venue's clock is surely off: its header is a whole second made while the call lasted."""
         try:
             at = parsedate_to_datetime(response.headers["date"])
         except (KeyError, ValueError):
             return
         if at.tzinfo is not None:
-            self.skew = at.timestamp() + 0.5 - self._wall()  # the header drops the fraction of its second
+            early, late = at.timestamp() - self._wall(), at.timestamp() + _HEADER_AGE - sent
+            self.skew = early if early > 0 else min(late, 0.0)
 
     def _tell(self, call: Call) -> None:
         try:

@@ -453,14 +453,22 @@ def test_times_without_a_zone_are_an_error_before_anything_is_sent(venue: respx.
     assert not venue.calls
 
 
-def test_the_skew_is_that_of_the_last_answer(venue: respx.MockRouter, desk: Desk):
+@pytest.mark.parametrize(
+    ("ours", "skew"),
+    [
+        (datetime(2026, 10, 1, 14, 29, 57, tzinfo=UTC), 3.0),  # the venue is ahead by at least this
+        (datetime(2026, 10, 1, 14, 30, 1, 500_000, tzinfo=UTC), 0.0),  # a whole second, kept for one: proves nothing
+        (datetime(2026, 10, 1, 14, 30, 10, tzinfo=UTC), -8.0),
+    ],
+)
+def test_the_skew_is_what_the_last_answer_proves(venue: respx.MockRouter, desk: Desk, ours: datetime, skew: float):
     assert desk.broker.clock_skew() is None
-    desk.gateway._wall = lambda: datetime(2026, 10, 1, 14, 29, 57, tzinfo=UTC).timestamp()
+    desk.gateway._wall = ours.timestamp
     venue.post("/api/Account/search").respond(500, headers={"date": "Thu, 01 Oct 2026 14:30:00 GMT"})
     with pytest.raises(ReadFailed):
         desk.broker.accounts()
-    assert desk.broker.clock_skew() == 3.5  # the header has whole seconds, so half a second more is the best guess
+    assert desk.broker.clock_skew() == skew
     venue.post("/api/Account/search").respond(500, headers={"date": "soon"})
     with pytest.raises(ReadFailed):
         desk.broker.accounts()
-    assert desk.broker.clock_skew() == 3.5
+    assert desk.broker.clock_skew() == skew

@@ -1,0 +1,29 @@
+"""How people steer it: one module a noun, and the front page."""
+
+from tradingbot.admin import (
+    accounts,
+    contracts,
+    decisions,
+    notifications,
+    orders,
+    people,
+    positions,
+    processes,
+    schedule,
+    sessions,
+    strategies,
+)
+
+__all__ = [
+    "accounts",
+    "contracts",
+    "decisions",
+    "notifications",
+    "orders",
+    "people",
+    "positions",
+    "processes",
+    "schedule",
+    "sessions",
+    "strategies",
+]

@@ -1,0 +1,191 @@
+"""Strategies: on and off, their parameters, what they did last; and the overnight ranges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from simple_history.admin import SimpleHistoryAdmin
+from unfold.decorators import action
+
+from tradingbot import clock
+from tradingbot.admin import columns
+from tradingbot.admin.confirming import ask
+from tradingbot.admin.facts import FactAdmin, PanelAdmin
+from tradingbot.admin.parameters import PREFIX, NewStrategyForm, form_for, specs_of
+from tradingbot.models import Contract, OvernightRange, Strategy
+from tradingbot.operations import hints
+from tradingbot.operations import strategies as operation
+from tradingbot.templatetags import exchange
+
+_IN_A_ROW = 3
+
+
+def _state(strategy: Strategy) -> SafeString:
+    if not strategy.enabled:
+        return exchange.badge("off", "quiet")
+    if strategy.halted_on:
+        return exchange.badge(f"halted {strategy.halted_on}", "warn")
+    return exchange.badge("on", "good")
+
+
+def _chart(row: OvernightRange) -> SafeString:
+    return columns.link(reverse("chart-day", args=[row.contract.symbol, row.session_date]), "open chart")
+
+
+STATE = columns.column("state", "state", _state, order="enabled")
+SIZE = columns.column("num_size", "points", lambda row: exchange.price(row.high - row.low, row.contract))
+CHART = columns.column("chart", "chart", _chart)
+
+
+@admin.register(Strategy)
+class StrategyAdmin(SimpleHistoryAdmin, PanelAdmin):
+    list_display = ("name", "kind", "account", "symbol", STATE, "last_reason", "last_evaluated_at", "evaluations")
+    list_select_related = ("account",)
+    list_filter = ("enabled", "kind", "account")
+    actions = ("start", "stop")
+    actions_row = actions_detail = ("toggle", "run_now")
+    readonly_fields = (
+        "halted_on",
+        "halt_reason",
+        "last_reason",
+        "last_evaluated_at",
+        "last_run_at",
+        "evaluations",
+    )
+    titles = {"last_evaluated_at": "last bar seen", "last_reason": "last said"}
+    history_list_display = ("enabled", "symbol")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change, form=form_for(obj.kind) if obj else NewStrategyForm, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            return ((None, {"fields": (("name", "kind"), ("account", "symbol"))}),)
+        names = [PREFIX + spec.name for spec in specs_of(obj.kind)]
+        rows = [tuple(names[first : first + _IN_A_ROW]) for first in range(0, len(names), _IN_A_ROW)]
+        symbol = () if f"{PREFIX}symbol" in names else ("symbol",)
+        fieldsets = (
+            (None, {"fields": (("name", "kind", "account"), ("enabled", *symbol))}),
+            ("Parameters", {"fields": rows}),
+            ("Today", {"fields": (("halted_on", "halt_reason"), "last_reason", self.readonly_fields[3:])}),
+        )
+        return self.shown(fieldsets, request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fixed = super().get_readonly_fields(request, obj)
+        return fixed if obj is None else [*fixed, "name", "kind", "account"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # its orders and decisions refer to it
+
+    def save_model(self, request: HttpRequest, obj: Strategy, form: ModelForm[Any], change: bool) -> None:
+        wanted = obj.enabled
+        if change and "enabled" in form.changed_data:
+            obj.enabled = not wanted
+        super().save_model(request, obj, form, change)
+        if wanted != obj.enabled:
+            _switch(obj, wanted, request)
+
+    @admin.action(description="Start", permissions=["change"])
+    def start(self, request: HttpRequest, queryset: QuerySet[Strategy]) -> None:
+        for strategy in queryset:
+            _switch(strategy, True, request)
+
+    @admin.action(description="Stop", permissions=["change"])
+    def stop(self, request: HttpRequest, queryset: QuerySet[Strategy]) -> None:
+        for strategy in queryset:
+            _switch(strategy, False, request)
+
+    @action(description="Switch on or off", icon="toggle_on", permissions=["change"])
+    def toggle(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        strategy = get_object_or_404(Strategy, pk=object_id)
+        text = (
+            "It places no further entries; working entries are cancelled, open positions keep their stops."
+            if strategy.enabled
+            else f"It may place orders on {strategy.account} from the next bar on."
+        )
+        word = "off" if strategy.enabled else "on"
+        return ask(
+            request,
+            title=f"Switch {strategy} {word}?",
+            text=text,
+            button=f"Switch {word}",
+            back=_back(strategy),
+            run=lambda reason: _switched(strategy, not strategy.enabled, request),
+            tone="bad" if strategy.enabled else "good",
+        )
+
+    @action(description="Evaluate now", icon="bolt", permissions=["change"])
+    def run_now(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        strategy = get_object_or_404(Strategy, pk=object_id)
+        venue = strategy.account.login.venue
+        contract = Contract.objects.filter(venue=venue, symbol=strategy.symbol, active=True).first()
+
+        def run(reason: str) -> str:
+            if contract is None:
+                raise ValueError(f"the venue lists no contract {strategy.symbol}")
+            hints.publish("normal.evaluate", contract_id=contract.pk)
+            return f"A worker evaluates {strategy} on the newest closed bar; the decision appears under Decisions."
+
+        return ask(
+            request,
+            title=f"Evaluate {strategy} now?",
+            text="It looks at the bars that closed since its last evaluation and may place orders if it is on.",
+            button="Evaluate now",
+            back=_back(strategy),
+            run=run,
+            tone="good",
+        )
+
+
+def _switched(strategy: Strategy, on: bool, request: HttpRequest) -> str:
+    by, now = request.user.get_username(), clock.now()
+    if on:
+        operation.start(strategy, by=by, now=now)
+    else:
+        operation.stop(strategy, by=by, now=now)
+    return f"{strategy} is {'on' if on else 'off'}."
+
+
+def _switch(strategy: Strategy, on: bool, request: HttpRequest) -> None:
+    try:
+        messages.success(request, _switched(strategy, on, request))
+    except ValueError as error:
+        messages.error(request, str(error))
+
+
+def _back(strategy: Strategy) -> str:
+    return reverse("admin:tradingbot_strategy_change", args=[strategy.pk])
+
+
+@admin.register(OvernightRange)
+class OvernightRangeAdmin(FactAdmin):
+    list_display = (
+        "session_date",
+        "contract",
+        "high",
+        "low",
+        SIZE,
+        "bars",
+        "expected_bars",
+        "complete",
+        "captured_at",
+        CHART,
+    )
+    list_select_related = ("contract",)
+    list_filter = ("contract__symbol", "complete")
+    titles = {"expected_bars": "minutes"}
+    date_hierarchy = "session_date"
+    fields = (
+        ("contract", "session_date"),
+        ("high", "low", SIZE),
+        ("bars", "expected_bars", "complete"),
+        ("captured_at", CHART),
+    )

@@ -1,0 +1,33 @@
+"""Addresses of the REST API, version 1, its schema and its documentation."""
+
+from __future__ import annotations
+
+from django.contrib.admin.views.decorators import staff_member_required
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.authtoken.views import ObtainAuthToken
+from rest_framework.permissions import IsAdminUser
+from rest_framework.routers import SimpleRouter
+
+from tradingbot.api import views
+from tradingbot.api.orders import OrderViewSet
+
+router = SimpleRouter()
+router.register("accounts", views.AccountViewSet)
+router.register("positions", views.PositionViewSet)
+router.register("orders", OrderViewSet)
+router.register("trades", views.TradeViewSet)
+router.register("decisions", views.DecisionViewSet)
+router.register("strategies", views.StrategyViewSet)
+
+urlpatterns = [
+    path("v1/", include(router.urls)),
+    path("v1/emergency-stop/", views.EmergencyStop.as_view(), name="emergency-stop"),
+    path("v1/token/", ObtainAuthToken.as_view(), name="api-token"),
+    path("schema/", SpectacularAPIView.as_view(permission_classes=[IsAdminUser]), name="api-schema"),
+    path(
+        "docs/",
+        staff_member_required(SpectacularSwaggerView.as_view(url_name="api-schema", permission_classes=[IsAdminUser])),
+        name="api-docs",
+    ),
+]

@@ -1,0 +1,1 @@
+"""What a browser and a supervisor look at: the chart of a day, whether we are healthy, what our state is."""

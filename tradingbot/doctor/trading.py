@@ -1,0 +1,56 @@
+"""What may be traded: the venue, the firm's rule on where orders leave from, the calendar."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from tradingbot.clock import now
+from tradingbot.doctor.findings import Finding
+from tradingbot.models import CalendarDay, Login
+from tradingbot.models.accounts import Venue
+
+CALENDAR_DAYS = 14  # entries are refused when the calendar ends sooner
+
+
+def venue() -> Finding:
+    if settings.TRADING_VENUE == Venue.PAPER:
+        return Finding("venue", "ok", f"paper: our own venue on 127.0.0.1:{settings.VENUE_PORT}, no real orders")
+    host = urlsplit(settings.PROJECTX_BASE_URL).hostname
+    missing = [name for name in ("PROJECTX_USERNAME", "PROJECTX_API_KEY") if not getattr(settings, name)]
+    if missing and not Login.objects.filter(venue=Venue.PROJECTX, enabled=True).exists():
+        return Finding("venue", "bad", f"live on {host}, but no login: set {' and '.join(missing)}")
+    return Finding("venue", "ok", f"live on {host}, by API key")
+
+
+def policy() -> Finding:
+    """Orders of a TopstepX account must leave from the trader's own device (firm policy)."""
+    live = settings.TRADING_VENUE != Venue.PAPER or _live_logins()
+    if not live:
+        return Finding("policy", "ok", "no live login, nothing to keep off hosted machines")
+    if not settings.HOSTED:
+        return Finding("policy", "ok", "live login on this machine; the firm wants it to be the trader's own device")
+    if settings.ORDERS_ON_HOSTED_MACHINE:
+        return Finding("policy", "warn", "live login on a hosted machine, acknowledged by ORDERS_ON_HOSTED_MACHINE")
+    return Finding(
+        "policy", "bad", "live login on a hosted machine: the firm allows orders from the trader's own device only"
+    )
+
+
+def calendar() -> Finding:
+    last = CalendarDay.objects.order_by("-trade_date").values_list("trade_date", flat=True).first()
+    if last is None:
+        return Finding("calendar", "bad", "empty, so no entries: run `python manage.py prepare`")
+    if last < (now() + timedelta(days=CALENDAR_DAYS)).date():
+        return Finding("calendar", "bad", f"ends on {last}, entries are refused within {CALENDAR_DAYS} days of that")
+    return Finding("calendar", "ok", f"covers the exchange's sessions until {last}")
+
+
+def _live_logins() -> bool:
+    try:
+        return Login.objects.filter(venue=Venue.PROJECTX, enabled=True).exists()
+    except DatabaseError:
+        return False  # nobody can log in with it either

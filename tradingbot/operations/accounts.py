@@ -1,0 +1,276 @@
+"""Accounts as the venue lists them: found, read every minute, held against the firm's limits, closed for the day."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from brokers.base import AccountReport, BrokerError, FillReport
+from market.sessions import Session, firm_limit, regular_session, trade_date_of
+from risk import drawdown, rulebook
+from tradingbot.models import Account, Balance, CalendarDay, Login, Stage
+from tradingbot.operations import limits_watch, notifications, risk_states, venues
+
+log = logging.getLogger(__name__)
+
+_HISTORY = timedelta(days=180)  # how far back executions are asked for when an account is first seen
+_BALANCE_EVERY = timedelta(minutes=1)
+
+
+def discover(login: Login, *, now: datetime) -> list[Account]:
+    """Make our accounts those that the venue lists for `login`; returns them. Raises BrokerError if it cannot be read.
+
+    A new one gets stage and limits from the rulebook by its name; one that is no longer listed may not be traded. After
+    a reset the firm gives a new id: that is a new account here, and the old one ends.
+    """
+    reports = venues.connect(login).accounts()
+    known = {account.broker_account_id: account for account in login.accounts.select_related("login")}
+    found = []
+    for report in reports:
+        account = known.get(report.id)
+        found.append(_listed(account, report, now) if account else _add(login, report, now))
+    for account in known.values():
+        if account.broker_account_id not in {report.id for report in reports}:
+            _vanished(account, now)
+    _select(found)
+    return found
+
+
+def refresh(account: Account, *, now: datetime) -> None:
+    """Read the account's balance, keep it, and act on the limits. Raises BrokerError if the venue cannot be read.
+
+    The first read of a session also finds the balance that the session began with, from the executions since then.
+    """
+    broker = venues.connect(account.login)
+    today = trade_date_of(now)
+    begins = account.session_date != today or account.session_start_balance is None
+    before = _executions(account, now) if begins else []
+    report = next((item for item in broker.accounts() if item.id == account.broker_account_id), None)
+    if report is None:
+        _vanished(account, now)
+        return
+    steady = begins and before == _executions(account, now)  # nothing was executed around the read of the balance
+    with transaction.atomic():
+        row = Account.objects.select_for_update(of=("self",)).get(pk=account.pk)
+        if begins:
+            start = _begin_session(row, report.balance, before, today, now) if steady else None
+            Account.objects.filter(pk=row.pk).update(session_date=today, session_start_balance=start)
+        Account.objects.filter(pk=row.pk).update(
+            balance=report.balance,
+            balance_at=now,
+            balance_read_at=Now(),
+            can_trade=report.can_trade and report.visible,
+        )
+        account.refresh_from_db()
+        _keep_balance(account, report.balance, now)
+    limits_watch.check(account, now=now)
+
+
+def last_ended(now: datetime) -> Session | None:
+    """Return the newest session whose firm's limit to be flat has passed, None if the calendar knows none."""
+    rows = CalendarDay.objects.filter(opens_at__lte=now).order_by("-trade_date")[:2]
+    return next((row.session for row in rows if firm_limit(row.session) <= now), None)
+
+
+def end_of_day(account: Account, *, now: datetime) -> Balance | None:
+    """Keep the balance with which the newest ended session closed; the floor follows it. None when it is not known.
+
+    May be called again, and late: once the next session has begun, the balance that it began with is the one.
+    """
+    ended = last_ended(now)
+    if ended is None:
+        return None
+    if trade_date_of(now) == ended.trade_date:
+        refresh(account, now=now)
+    with transaction.atomic():
+        row = Account.objects.select_for_update(of=("self",)).get(pk=account.pk)
+        balance = row.balance if trade_date_of(now) == ended.trade_date else None
+        if row.session_date is not None and row.session_date > ended.trade_date:
+            balance = row.session_start_balance
+        if balance is None:
+            return None
+        if row.highest_eod_balance is not None:
+            row.highest_eod_balance = max(row.highest_eod_balance, balance)
+            row.save(update_fields=["highest_eod_balance"])
+        closing, _ = Balance.objects.update_or_create(
+            account=row,
+            session_date=ended.trade_date,
+            end_of_day=True,
+            defaults={"at": now, "balance": balance, "open_profit": Decimal(0), "floor": risk_states.floor_of(row)},
+        )
+    account.refresh_from_db()
+    return closing
+
+
+def _add(login: Login, report: AccountReport, now: datetime) -> Account:
+    stage, size, has_daily_limit = rulebook.infer(report.name)
+    rules = rulebook.parameters(stage, size, trade_date_of(now))
+    account = Account(
+        login=login,
+        broker_account_id=report.id,
+        name=report.name,
+        stage=stage,
+        can_trade=report.can_trade and report.visible,
+        balance=report.balance,
+        balance_at=now,
+    )
+    if rules is not None:
+        account.start_balance, account.maximum_loss, account.max_lots = rules.start, rules.maximum_loss, rules.max_lots
+        account.daily_loss_limit = rules.daily_loss if has_daily_limit else None
+        _find_history(account, report, now)
+    try:
+        with transaction.atomic():
+            account.save()
+    except IntegrityError:  # another process has found it meanwhile
+        return Account.objects.select_related("login").get(login=login, broker_account_id=report.id)
+    notifications.notify(
+        "system",
+        f"Account found: {account}",
+        account=account,
+        body=_introduction(account),
+        level="info" if risk_states.floor_of(account) is not None else "warning",
+        key=f"account-found:{account.pk}",
+        now=now,
+    )
+    return account
+
+
+def _find_history(account: Account, report: AccountReport, now: datetime) -> None:
+    """Set the highest end-of-day balance if executions explain the balance to the cent, else leave it unknown.
+
+    An account without history of which we can be sure has no floor, and no floor means no entries. A practice account
+    cannot be lost at the firm: its floor starts from what it holds.
+    """
+    try:
+        fills = venues.connect(account.login).fills(report.id, now - _HISTORY, now)
+    except BrokerError as error:
+        log.warning("%s: the history of %s could not be read: %s", account.login, report.name, error)
+        return
+    today = trade_date_of(now)
+    before, ended = drawdown.end_of_day_balances(report.balance, _results(fills), today=today)
+    if before == account.start_balance:
+        account.highest_eod_balance = max((before, *ended.values()))
+    elif account.stage == Stage.PRACTICE:
+        account.start_balance = account.highest_eod_balance = report.balance
+        log.info("%s: a practice account with a history of its own, its floor starts at %s", account, report.balance)
+
+
+def _introduction(account: Account) -> str:
+    if account.maximum_loss is None:
+        return (
+            f"Its name does not tell stage and size ({account.get_stage_display()}): set stage, start balance, maximum "
+            "loss and max lots in the admin before it can be traded."
+        )
+    if account.highest_eod_balance is None:
+        return (
+            "Its history could not be proven: set its highest end-of-day balance in the admin (the firm's dashboard "
+            "shows it) before it can be traded."
+        )
+    limit = f", daily loss limit ${account.daily_loss_limit:,.0f}" if account.daily_loss_limit else ""
+    return f"{account.get_stage_display()}, maximum loss ${account.maximum_loss:,.0f}{limit}, {account.max_lots} lots."
+
+
+def _listed(account: Account, report: AccountReport, now: datetime) -> Account:
+    """Take over what the venue says of an account that we know."""
+    before = account.can_trade, account.name, account.highest_eod_balance
+    account.can_trade, account.name = report.can_trade and report.visible, report.name
+    if account.highest_eod_balance is None and account.maximum_loss is not None:
+        _find_history(account, report, now)
+    if before != (account.can_trade, account.name, account.highest_eod_balance):
+        account.save(update_fields=["can_trade", "name", "start_balance", "highest_eod_balance"])
+    return account
+
+
+def _vanished(account: Account, now: datetime) -> None:
+    if not account.can_trade and not account.selected:
+        return
+    Account.objects.filter(pk=account.pk).update(can_trade=False, selected=False)
+    account.refresh_from_db()
+    notifications.notify(
+        "risk",
+        f"Account gone: {account}",
+        account=account,
+        body="The venue no longer lists it; nothing is sent on it. After a reset the firm gives a new account: move "
+        "the strategies to it in the admin.",
+        level="alert",
+        key=f"account-gone:{account.pk}:{account.broker_account_id}:{trade_date_of(now)}",
+        now=now,
+    )
+
+
+def _select(found: Sequence[Account]) -> None:
+    """Make the first account that may trade the one that commands use, unless a person chose one."""
+    with transaction.atomic():
+        if not found or Account.objects.filter(selected=True).exists():
+            return
+        first = next((account for account in found if account.can_trade), found[0])
+        first.selected = True
+        first.save()
+
+
+def _executions(account: Account, now: datetime) -> list[FillReport]:
+    """Return what was executed since the session in which the account was last read began."""
+    since = regular_session(account.session_date or trade_date_of(now)).opens_at
+    return venues.connect(account.login).fills(account.broker_account_id, since, now)
+
+
+def _results(fills: Sequence[FillReport]) -> list[tuple[date, Decimal]]:
+    """Return session date and net dollars of each execution that counts; costs left out by the venue count as none."""
+    return [
+        (trade_date_of(fill.at), (fill.profit or Decimal(0)) - fill.fees - (fill.commissions or Decimal(0)))
+        for fill in fills
+        if not fill.voided
+    ]
+
+
+def _begin_session(
+    account: Account, balance: Decimal, fills: Sequence[FillReport], today: date, now: datetime
+) -> Decimal:
+    """Return what the session began with; the floor follows the days since the account was last read."""
+    results = _results(fills)
+    _, ended = drawdown.end_of_day_balances(balance, results, today=today)
+    start = balance - sum((net for day, net in results if day >= today), Decimal(0))
+    if account.highest_eod_balance is None:
+        return start
+    highest = max(account.highest_eod_balance, start, *ended.values())
+    closed = account.balances.filter(end_of_day=True, session_date__lt=today).first()
+    if account.stage == Stage.EXPRESS and closed is not None and account.maximum_loss is not None:
+        since = sum((net for day, net in results if closed.session_date < day < today), Decimal(0))
+        paid_out = closed.balance + since - start
+        if paid_out > 0:  # from the first payout on the floor stands at the starting balance
+            highest = max(highest, (account.start_balance or Decimal(0)) + account.maximum_loss)
+            notifications.notify(
+                "risk",
+                f"Payout seen: {account}",
+                account=account,
+                body=f"${paid_out:,.2f} left the account; its floor is fixed now.",
+                key=f"payout:{account.pk}:{today}",
+                now=now,
+            )
+    if highest != account.highest_eod_balance:
+        account.highest_eod_balance = highest
+        account.save(update_fields=["highest_eod_balance"])
+    return start
+
+
+def _keep_balance(account: Account, balance: Decimal, now: datetime) -> None:
+    """Write a Balance row when the balance changed, and once a minute of market time."""
+    last = account.balances.filter(end_of_day=False).first()
+    if last and last.balance == balance and timedelta() <= now - last.at < _BALANCE_EVERY:
+        return
+    positions = list(account.positions.exclude(quantity=0).select_related("contract"))
+    today = trade_date_of(now)
+    worth = risk_states.worth_of(account, positions, trade_date=today)
+    Balance.objects.create(
+        account=account,
+        at=now,
+        session_date=today,
+        balance=balance,
+        open_profit=worth.open_profit or Decimal(0),
+        floor=risk_states.floor_of(account),
+    )

@@ -1,0 +1,173 @@
+"""Starts the processes, keeps them alive and stops them: the loop of `manage.py up`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+
+from tradingbot.supervisor import logfiles
+from tradingbot.supervisor.children import Child
+
+log = logging.getLogger(__name__)
+
+SILENT_SECONDS = 90.0
+HUNG_SECONDS = 15.0  # what a silent process gets to end: more than one call to the venue takes
+DRAIN_SECONDS = 60.0  # what a working process gets to end
+STARTING_CHECK_SECONDS, CHECK_SECONDS = 0.5, 5.0
+TICK_SECONDS = 0.2
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LAST = "venue"  # stops after all others: work that drains still speaks with it
+
+
+def _nothing() -> None:
+    return None
+
+
+class Supervisor:
+    """Runs `children` until it is asked to stop.
+
+    heartbeats   seconds since the last sign of life by process name; it may raise, then nothing is concluded
+    watched      names that must show up in `heartbeats`
+    keep         called every five seconds, for what the children stand on (servers)
+    """
+
+    def __init__(
+        self,
+        children: Sequence[Child],
+        *,
+        heartbeats: Callable[[], Mapping[str, float]] = dict,
+        watched: frozenset[str] = frozenset(),
+        keep: Callable[[], None] = _nothing,
+    ) -> None:
+        self.children = children
+        self.ready = False
+        self._heartbeats = heartbeats
+        self._watched = watched
+        self._keep = keep
+        self._asked = self._stopping = self._forced = False
+        self._checked = self._blind = float("-inf")
+        self._handled: tuple[signal.Signals, ...] = ()
+        self._troubles: dict[str, str] = {}
+
+    def run(
+        self,
+        on_ready: Callable[[], None] = _nothing,
+        on_tick: Callable[[], None] = _nothing,
+        before_stop: Callable[[], None] = _nothing,
+    ) -> None:
+        """Start all, keep them alive, stop them after SIGINT, SIGTERM or SIGHUP; Ctrl-C while they stop kills them.
+
+        on_ready      called once, when every process has answered; a signal interrupts it; its errors stop everything
+        on_tick       called five times a second from then on; an error of its own is logged, nothing more
+        before_stop   called once before anything is stopped; a signal interrupts it, the stop goes on
+        """
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        if before[signal.SIGHUP] == signal.SIG_IGN:  # nohup keeps its word
+            del before[signal.SIGHUP]
+        self._handled = tuple(before)
+        self._handle(self._ask)
+        try:
+            for child in self.children:
+                child.start()
+            while not self._asked:
+                self._watch()
+                if not self.ready and all(child.ready for child in self.children):
+                    self.ready = True
+                    self._interruptible(on_ready)
+                elif self.ready:
+                    self._guarded("on_tick", on_tick)
+                time.sleep(TICK_SECONDS)
+            self._interruptible(lambda: self._guarded("before_stop", before_stop))
+        finally:
+            self.stop()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def stop(self) -> None:
+        """End every process, the venue after the others; work in hand gets up to a minute."""
+        self._stopping = True
+        for children in ([c for c in self.children if c.name != LAST], [c for c in self.children if c.name == LAST]):
+            said = time.monotonic()
+            for child in children:
+                child.ask_to_end(time.monotonic(), seconds=DRAIN_SECONDS)
+            while busy := [child for child in children if not child.ended(time.monotonic())]:
+                if self._forced:
+                    for child in busy:
+                        child.kill()
+                if time.monotonic() - said > 5:
+                    said = time.monotonic()
+                    log.info("waiting for %s; Ctrl-C ends them at once", ", ".join(child.name for child in busy))
+                time.sleep(0.05)
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        for child in self.children:
+            child.tick(now)
+        if now - self._checked < (CHECK_SECONDS if self.ready else STARTING_CHECK_SECONDS):
+            return
+        self._checked = now
+        self._guarded("servers", self._keep)
+        self._guarded("logs", self._rotate)
+        self._listen()
+        self._restart_silent()
+
+    def _rotate(self) -> None:
+        for child in self.children:
+            logfiles.rotate(child.log_file)
+
+    def _listen(self) -> None:
+        """Note who answered: to its probe, by its heartbeat, else by living for a second."""
+        for child in self.children:
+            lives = child.running and time.monotonic() - child.started > 1 and child.name not in self._watched
+            if child.probe() if child.probe and child.running else lives:
+                child.answered = time.monotonic()
+        if not self._watched:
+            return
+        ages: dict[str, float] = {}
+        if not self._guarded("heartbeats", lambda: ages.update(self._heartbeats())):
+            self._blind = time.monotonic()
+        for child in self.children:
+            if child.name in self._watched and child.name in ages:
+                child.answered = max(child.answered, time.monotonic() - ages[child.name])
+
+    def _restart_silent(self) -> None:
+        """End what is silent for too long; its restart follows."""
+        now = time.monotonic()
+        for child in self.children:
+            if min(child.silence(now), now - self._blind) >= SILENT_SECONDS:
+                log.error("%s gives no sign of life for %.0f s: it is started again", child.name, SILENT_SECONDS)
+                child.ask_to_end(now, seconds=HUNG_SECONDS)
+
+    def _guarded(self, name: str, call: Callable[[], object]) -> bool:
+        """Call what must not end the supervision and return whether it went well; the same trouble is logged once."""
+        try:
+            call()
+        except Exception as error:  # whatever it is, the processes need their supervisor
+            text = f"{type(error).__name__}: {error}".splitlines()[0]
+            if self._troubles.get(name) != text:
+                self._troubles[name] = text
+                log.error("%s: %s", name, text)
+            return False
+        self._troubles.pop(name, None)
+        return True
+
+    def _interruptible(self, call: Callable[[], object]) -> None:
+        """Call a hook that may take long or ask a person; a signal ends it and asks for the stop."""
+        self._handle(signal.default_int_handler)
+        try:
+            call()
+        except KeyboardInterrupt:
+            self._asked = True
+        finally:
+            self._handle(self._ask)
+
+    def _handle(self, handler: Callable[[int, FrameType | None], None]) -> None:
+        for number in self._handled:
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
+        self._forced = self._forced or (self._stopping and number == signal.SIGINT)

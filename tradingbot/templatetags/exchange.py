@@ -1,0 +1,87 @@
+"""How pages write times, dollars and prices: New York time with its label, signs in colour, decimals of the tick."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from market.sessions import NEW_YORK
+from tradingbot.models import Contract
+
+register = template.Library()
+NONE = "–"
+_ZONE = ZoneInfo(NEW_YORK)
+_STATES: dict[str, tuple[str | int, ...]] = {
+    "good": ("good", "active", "working", "ordered", "done", "sent", "yes"),
+    "warn": ("warn", "reduce_only", "partial", "cancel_pending", "denied", "warning"),
+    "bad": ("bad", "halted", "unknown", "rejected", "abandoned", "ghost", "missed", "failed", "alert"),
+    "info": ("info", "new", "sending", "filled", "managed", "pending", "running"),
+    "up": (1,),
+    "down": (-1,),
+}
+_TONES = {state: tone for tone, states in _STATES.items() for state in states}
+
+
+@register.filter
+def moment(at: datetime | None) -> str:
+    """Return `18 Nov 2026 09:30:02 ET`, a dash for none."""
+    return f"{at.astimezone(_ZONE):%d %b %Y %H:%M:%S} ET" if at else NONE
+
+
+@register.filter
+def clock(at: datetime | None) -> str:
+    """Return `09:30:02 ET`, a dash for none."""
+    return f"{at.astimezone(_ZONE):%H:%M:%S} ET" if at else NONE
+
+
+@register.filter
+def age(span: timedelta | float | None) -> str:
+    """Return a span (or seconds) in its largest sensible unit: `4 s`, `12 min`, `3 h`, `2 d`; a dash for none."""
+    if span is None:
+        return NONE
+    seconds = max(0, int(span.total_seconds() if isinstance(span, timedelta) else span))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+@register.filter
+def dollars(amount: Decimal | None) -> SafeString:
+    """Return `$50,000.00`, right-aligned by its class."""
+    return number(NONE if amount is None else _money(amount))
+
+
+@register.filter
+def profit(amount: Decimal | None) -> SafeString:
+    """Return `+$120.50` in the colour of its sign."""
+    if amount is None:
+        return dollars(None)
+    tone = "tb-up" if amount > 0 else "tb-down" if amount < 0 else "tb-flat"
+    return format_html('<span class="tb-num {}">{}{}</span>', tone, "+" if amount > 0 else "", _money(amount))
+
+
+@register.filter
+def price(value: Decimal | None, contract: Contract) -> SafeString:
+    """Return a price with the decimals of the contract's tick."""
+    return number(contract.text(value))
+
+
+def number(text: str) -> SafeString:
+    """Return a figure, right-aligned by its class."""
+    return format_html('<span class="tb-num">{}</span>', text)
+
+
+@register.filter
+def badge(text: str, state: str | int) -> SafeString:
+    """Return a word in the colour of a state: a tone itself (good, warn, bad, info), or the value of a choice."""
+    return format_html('<span class="tb-badge tb-{}">{}</span>', _TONES.get(state, "quiet"), text)
+
+
+def _money(amount: Decimal) -> str:
+    return f"{'-' if amount < 0 else ''}${abs(amount):,.2f}"
