@@ -40,7 +40,6 @@ def servers(clock: str = MORNING) -> Iterator[None]:
         import django
 
         django.setup()
-        manage("migrate", "--noinput", "-v0")
         manage("prepare")
         yield
     finally:

@@ -95,10 +95,7 @@ class Day:
 def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     day = Day(tmp_path_factory.mktemp("day"))
     servers.start(day.var)
-    for command in (["migrate", "-v0"], ["prepare"]):
-        subprocess.run(
-            [sys.executable, "manage.py", *command], cwd=ROOT, env=day.environment, check=True, stdout=subprocess.PIPE
-        )
+    subprocess.run([sys.executable, "manage.py", "prepare", "-v0"], cwd=ROOT, env=day.environment, check=True)
     with psycopg.connect(servers.urls(day.var).database) as connection:
         connection.execute(
             "UPDATE tradingbot_calendarday SET closes_at = %s, early_close = true, source = 'test'"

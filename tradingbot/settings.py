@@ -15,7 +15,7 @@ from tradingbot.panel import UNFOLD  # noqa: F401  a setting
 ROOT = Path(__file__).resolve().parent.parent
 env = environ.Env()
 _SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-env.read_env(env("ENV_FILE", default=str(ROOT / ".env")))
+env.read_env(env("ENV_FILE", default="") or ROOT / ".env")
 
 VAR_DIR = Path(env("VAR_DIR", default="") or ROOT / "var").resolve()
 try:

@@ -49,11 +49,8 @@ def look(contract: Contract, rows: Iterable[Strategy], *, now: datetime) -> Sigh
     session = next((session for session in opened if session.opens_at <= newest < session.closes_at), None)
     if session is None:
         return None
-    days = max(
-        (count * _SESSIONS_IN[timeframe.unit] for timeframe, count in needed.items() if timeframe.unit in "dwM"),
-        default=0,
-    )
-    daily = _daily_bars(contract, days + 1, now) if days else None
+    longer = [count * _SESSIONS_IN[timeframe.unit] for timeframe, count in needed.items() if timeframe.unit in "dwM"]
+    daily = _daily_bars(contract, max(longer) + 1, now) if longer else None
     return Sight(frames(minutes, opened, list(needed), daily), session, newest + MINUTE)
 
 

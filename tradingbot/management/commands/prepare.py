@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from brokers.base import BrokerError
@@ -13,12 +14,13 @@ from tradingbot.operations import setup
 
 
 class Command(BaseCommand):
-    help = "Make admin, login and calendar; with --connect read accounts, contracts and bars from the venue."
+    help = "Migrate, make admin, login and calendar; with --connect read accounts, contracts and bars from the venue."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--connect", action="store_true", help="read from the venue what trading needs")
 
     def handle(self, *, connect: bool, **options: Any) -> None:
+        call_command("migrate", interactive=False, verbosity=options["verbosity"])
         try:
             for sentence in setup.prepare(now=now()):
                 self.stdout.write(sentence)

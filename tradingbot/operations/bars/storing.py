@@ -116,7 +116,7 @@ def record_in(
     with transaction.atomic():
         row, made = _locked(contract, session, source, now)
         old = row.bars
-        merged = merge(old, bars) if len(bars) else old
+        merged = _merged(old, bars)
         until = row.covered_until
         if (covered_from or session.opens_at) <= until:
             until = max(until, min(covered_until, session.closes_at))
@@ -128,6 +128,13 @@ def record_in(
         row.updated_at = now if made else max(now, row.updated_at + datetime.resolution)  # a version never comes twice
         row.save(update_fields=["data", "count", "covered_until", "complete", "source", "updated_at"])
     return len(merged) - len(old)
+
+
+def _merged(old: Bars, new: Bars) -> Bars:
+    """Return both as one; `old` itself if `new` says nothing else."""
+    both = merge(old, new) if len(new) else old
+    same = len(both) == len(old) and all(map(np.array_equal, both.columns, old.columns))
+    return old if same else both
 
 
 def _locked(contract: Contract, session: Session, source: str, now: datetime) -> tuple[BarDay, bool]:

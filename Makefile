@@ -1,0 +1,84 @@
+# One verb each. Every verb makes .venv and installs what it needs first, and only then: a machine with make and
+# Python >= 3.11 is enough. PYTHON=/path/to/python3 chooses another Python for a new .venv.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PY := .venv/bin/python
+PACKAGES := market strategies risk brokers backtest tradingbot manage.py
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+PYTHON ?=
+SPEED ?= 30
+DAY ?=
+NAME ?=
+ARGS ?=
+
+.PHONY: help demo run test check fmt bench lock venv main dev
+
+help: ## what there is
+	@echo "make demo    a whole trading day on the simulated venue  (SPEED=30, DAY=2026-11-18)"
+	@echo "make run     all processes in real time with your .env; paper trading unless told otherwise"
+	@echo "make test    the whole suite on real servers             (ARGS='-k name' passes on to pytest)"
+	@echo "make check   lint, format, types, import directions, missing migrations"
+	@echo "make fmt     format and sort"
+	@echo "make bench   benchmarks                                  (NAME=order_path for one)"
+	@echo "make lock    requirements/*.txt from requirements/*.in"
+
+demo: main
+	@exec $(PY) manage.py demo --speed $(SPEED) $(if $(DAY),--day $(DAY))
+
+run: main
+	@exec $(PY) manage.py up
+
+test: dev
+	@exec $(PY) -m pytest --cov --cov-report=term $(ARGS)
+
+check: dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy $(PACKAGES)
+	$(PY) .venv/bin/lint-imports
+	$(PY) manage.py makemigrations --check --dry-run
+
+fmt: dev
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: dev
+	@exec $(PY) -m benchmarks $(NAME)
+
+lock: dev
+	$(PY) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes requirements/main.in -o requirements/main.txt
+	$(PY) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes requirements/dev.in -o requirements/dev.txt
+
+main: venv
+	$(call install,main)
+
+dev: venv
+	$(call install,dev)
+
+# .venv/<lock>.txt is the lock as it was installed; pip runs when it differs from the one of the tree.
+define install
+	@cmp -s requirements/$(1).txt .venv/$(1).txt || { \
+	    echo "installing requirements/$(1).txt into .venv"; \
+	    $(PY) -m pip install -q --require-hashes -r requirements/$(1).txt && cp requirements/$(1).txt .venv/$(1).txt; }
+endef
+
+venv:
+	@$(PY) -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && exit 0; \
+	for name in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+	    "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && python="$$name" && break; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "$(or $(PYTHON),python3) is not Python 3.11 or newer: install one, or name it: make PYTHON=/path/to/python3" >&2; \
+	    exit 1; \
+	fi; \
+	version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+	    echo "$$python cannot make a virtual environment: install its package python$$version-venv" \
+	        "(Debian, Ubuntu: apt install python$$version-venv)" >&2; \
+	    exit 1; \
+	fi; \
+	echo "making .venv with Python $$version"; \
+	rm -rf .venv && "$$python" -m venv .venv
