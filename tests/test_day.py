@@ -66,7 +66,11 @@ class Day:
             yield child
         finally:
             child.send_signal(signal.SIGTERM)
-            child.wait(90)
+            try:
+                child.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(servers.urls(self.var).database, connect_timeout=5) as connection:

@@ -191,6 +191,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "tradingbot",
     "DESCRIPTION": "Accounts, orders, strategies and decisions; money and prices are decimal strings.",
     "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -39,8 +39,8 @@ def evaluate(contract: Contract, *, now: datetime) -> list[Decision]:
 
     A strategy that fails leaves a FAILED decision and an alert, and does not keep the others from their turn.
     """
-    taken = orders.manage(None, contract, now=now)
-    rows = list(sessions.strategies_on(contract, now=now))
+    taken = _manage_manual(contract, now)
+    rows = sessions.strategies_on(contract, now=now)
     sight = look(contract, rows, now=now) if rows else None
     if sight is None:
         return taken
@@ -54,6 +54,17 @@ def evaluate(contract: Contract, *, now: datetime) -> list[Decision]:
             log.exception("%s failed on %s", row, contract)
             taken += _failed(row, contract, sight, f"{type(error).__name__}: {error}", now)
     return taken
+
+
+def _manage_manual(contract: Contract, now: datetime) -> list[Decision]:
+    """Manage the positions of manual entries; a failure there keeps no strategy from its turn."""
+    try:
+        return orders.manage(None, contract, now=now)
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception:
+        log.exception("manual positions in %s are not managed", contract)
+        return []
 
 
 def _evaluate(row: Strategy, contract: Contract, sight: Sight, now: datetime) -> list[Decision]:

@@ -38,10 +38,8 @@ class Command(BaseCommand):
             setup.connect_at_start(now=clock.now, progress=self.stdout.write)
         except BrokerError as error:
             self.stderr.write(f"the venue could not be read, the workers go on trying: {error}")
-        said = "from ADMIN_PASSWORD" if os.environ.get("ADMIN_PASSWORD") else f"in {settings.VAR_DIR / 'admin_password'}"
-        self.stdout.write(
-            f"control panel  http://127.0.0.1:{settings.WEB_PORT}/admin/  (login: {ADMIN}, password: {said})"
-        )
+        password = "ADMIN_PASSWORD" if os.environ.get("ADMIN_PASSWORD") else f"in {settings.VAR_DIR / 'admin_password'}"
+        self.stdout.write(f"control panel  http://127.0.0.1:{settings.WEB_PORT}/admin/")
+        self.stdout.write(f"login          {ADMIN}, password: {password}")
         self.stdout.write(f"tasks          http://127.0.0.1:{settings.FLOWER_PORT}/")
-        self.stdout.write(f"login          {ADMIN}, password {said}")
         self.stdout.write("Ctrl-C stops everything cleanly")

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from rest_framework.authtoken.models import Token
+
+from tests.factories import NOW, AccountFactory
+from tests.tradingbot.browsing import words
+from tests.tradingbot.days import TODAY, flat_bars
+from tradingbot import urls
+from tradingbot.admin.facts import FactAdmin
+from tradingbot.models import (
+    Account,
+    ApiMetric,
+    Balance,
+    BarDay,
+    BarHour,
+    CalendarDay,
+    Decision,
+    Lease,
+    Login,
+    Notification,
+    Order,
+    OrderEvent,
+)
+from tradingbot.operations import heartbeats, sessions
+
+assert urls  # registers every page
+SITES = admin.site._registry
+MODELS = sorted(SITES, key=lambda model: model.__name__)
+FACTS = [model for model in MODELS if isinstance(SITES[model], FactAdmin)]
+
+
+def address(page: str, model, *args) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
+
+
+@pytest.fixture
+def full(day):
+    """The traded day and at least one row of everything else."""
+    sessions.plan(day.account, now=NOW)
+    heartbeats.beat("beat")
+    Notification.objects.create(kind="fill", account=day.account, title="Bought", facts={"entry": "20,001.25"}, at=NOW)
+    Balance.objects.create(account=day.account, at=NOW, session_date=TODAY, balance=50_000, open_profit=5, floor=48_000)
+    call = {"endpoint": "Order/place", "outcome": "ok", "calls": 2, "seconds": 0.5, "slowest": 0.4}
+    ApiMetric.objects.create(login=day.account.login, at=NOW, **call)
+    Lease.objects.create(name="exit:1", holder="worker", fence=3, expires_at=NOW)
+    every, _ = IntervalSchedule.objects.get_or_create(every=30, period="seconds")
+    PeriodicTask.objects.create(name="check fills", task="tradingbot.tasks.critical.check_fills", interval=every)
+    BarHour.objects.create(contract=day.contract, seconds=5, opened_at=NOW, data=packed(), covered_until=NOW)
+    return day
+
+
+def packed() -> bytes:
+    from market.bars import epoch, pack
+
+    return pack(flat_bars(ticks=80_000, until=epoch(NOW)))
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_every_list_and_every_page_opens(panel, full, model):
+    assert words(panel.get(address("changelist", model)))
+    for row in model._default_manager.all()[:2]:
+        text = words(panel.get(address("change", model, row.pk)))
+        assert "Decimal(" not in text
+        assert "memory at 0x" not in text
+
+
+@pytest.mark.parametrize("model", FACTS, ids=lambda model: model.__name__)
+def test_records_of_fact_are_read_only_even_for_a_superuser(panel, full, model):
+    row = model._default_manager.first()
+    before = model._default_manager.filter(pk=row.pk).values().get()
+    assert panel.get(address("add", model)).status_code == 403
+    assert panel.post(address("change", model, row.pk), {"name": "forged", "quantity": 9}).status_code == 403
+    assert panel.post(address("delete", model, row.pk), {"post": "yes"}).status_code == 403
+    assert model._default_manager.filter(pk=row.pk).values().get() == before
+
+
+def test_which_pages_are_records_of_fact():
+    assert {model.__name__ for model in MODELS} - {model.__name__ for model in FACTS} == {
+        "Account",
+        "CalendarDay",
+        "Group",
+        "Login",
+        "Strategy",
+        "User",
+    }
+
+
+def test_no_page_shows_a_secret(panel, full):
+    Login.objects.update(api_key="the-api-key", token="the-token")
+    user = panel.get("/admin/").wsgi_request.user
+    key = Token.objects.create(user=user).key
+    assert Token not in SITES
+    for model in MODELS:
+        rows = model._default_manager.all()[:3]
+        pages = [address("changelist", model), *(address("change", model, row.pk) for row in rows)]
+        for page in pages:
+            content = panel.get(page).content.decode()
+            assert not [secret for secret in ("the-api-key", "the-token", key) if secret in content], page
+
+
+def test_the_order_page_tells_its_story(panel, day):
+    text = words(panel.get(address("change", Order, day.stop.pk)))
+    assert "sell 2 MNQ stop 20,001.25" in text
+    assert "18 Nov 2026 09:17:00 ET facts" in text
+    assert "stop_price 20001.25" in text
+
+
+def test_the_order_list_takes_as_many_queries_for_thirty_orders_as_for_three(panel, day, django_assert_max_num_queries):
+    with django_assert_max_num_queries(16) as few:
+        panel.get(address("changelist", Order))
+    common = {"account": day.account, "contract": day.contract, "session_date": TODAY, "side": 1, "quantity": 1}
+    for number in range(27):
+        Order.objects.create(**common, role="exit", type="market", tag=f"t{number}", created_at=NOW, updated_at=NOW)
+    with django_assert_max_num_queries(len(few)):
+        panel.get(address("changelist", Order))
+
+
+def test_a_decision_shows_each_rule_with_its_verdict(panel, day):
+    text = words(panel.get(address("change", Decision, day.decision.pk)))
+    assert "passed product MNQ permitted" in text
+    assert "does not apply daily loss - none set" in text
+    assert "denied size 6.0 lots 5.0 lots 60 MNQ are 6.0 lots" in text
+    assert "zone_above_near 20040.00" in text
+
+
+def test_a_bar_day_is_readable(panel, day):
+    response = panel.get(address("change", BarDay, day.contract.days.get().pk))
+    text = words(response)
+    assert "09:19:00 ET 20,002.50 20,003.00 20,002.00 20,002.50 1" in text  # the newest first
+    assert "18:00:00 ET 20,002.50" in text
+    assert f"/chart/MNQ/{TODAY}/?contract={day.contract.pk}" in response.content.decode()
+
+
+def test_the_list_of_bar_days_does_not_read_the_bars(panel, day, django_assert_max_num_queries):
+    with django_assert_max_num_queries(16) as queries:
+        panel.get(address("changelist", BarDay))
+    assert not [query["sql"] for query in queries if '"tradingbot_barday"."data"' in query["sql"]]
+
+
+def test_cancelling_an_order_asks_and_then_leaves_it_to_a_worker(panel, day):
+    page = f"/admin/tradingbot/order/{day.target.pk}/cancel/"
+    assert "Cancel this order?" in words(panel.get(page))
+    day.target.refresh_from_db()
+    assert day.target.status == "working"
+    assert "a worker cancels it" in words(panel.post(page, follow=True))
+    day.target.refresh_from_db()
+    assert day.target.status == "cancel_pending"
+    assert OrderEvent.objects.filter(order=day.target).last().detail == {"by": "ada"}
+
+
+def test_an_ended_order_offers_no_cancel(panel, day):
+    assert "Cancel order" not in words(panel.get(address("change", Order, day.entry.pk)))
+    assert panel.post(f"/admin/tradingbot/order/{day.entry.pk}/cancel/").status_code == 403
+
+
+def test_selected_orders_are_cancelled_and_ended_ones_left_alone(panel, day):
+    chosen = {"action": "cancel_selected", "_selected_action": [day.stop.pk, day.target.pk, day.entry.pk]}
+    assert "2 order(s) will be cancelled" in words(panel.post(address("changelist", Order), chosen, follow=True))
+    assert Order.objects.filter(status="cancel_pending").count() == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [("account/{0}/flatten/", {"reason": "x"}), ("account/{0}/halt/", {"reason": "x"}), ("account/{0}/resume/", {})],
+)
+def test_who_may_only_look_cannot_act(onlooker, day, path, data):
+    assert onlooker.post("/admin/tradingbot/" + path.format(day.account.pk), data).status_code == 403
+
+
+def test_flattening_one_account_writes_the_request(panel, day):
+    panel.post(f"/admin/tradingbot/account/{day.account.pk}/flatten/", {"reason": "enough"})
+    day.account.refresh_from_db()
+    assert (day.account.flatten_requested_at, day.account.flatten_reason) == (NOW, "enough")
+
+
+def test_one_account_is_the_default(panel, day):
+    other = AccountFactory(selected=True)
+    text = words(panel.post(f"/admin/tradingbot/account/{day.account.pk}/choose/", follow=True))
+    assert "use 50KTC-1001 when no account is named" in text
+    assert list(Account.objects.filter(selected=True)) == [day.account]
+    other.refresh_from_db()
+    assert not other.selected
+
+
+def test_limits_are_edited_and_the_editor_remembered(panel, day):
+    form = {"stage": "combine", "enabled": "on", "start_balance": "50000", "maximum_loss": "1500", "max_lots": "5"}
+    page = address("change", Account, day.account.pk)
+    assert panel.post(page, form | {"trading_state": "halted", "balance": "1"}).status_code == 302
+    day.account.refresh_from_db()
+    assert (day.account.maximum_loss, day.account.trading_state, str(day.account.balance)) == (
+        1500,
+        "active",
+        "50120.50",
+    )
+    assert day.account.history.first().history_user.username == "ada"
+    assert "positive" in words(panel.post(page, form | {"maximum_loss": "-1"}))
+
+
+def test_a_failed_notification_is_sent_again(panel, db):
+    failed = Notification.objects.create(kind="risk", title="x", at=NOW, status="failed", attempts=5, error="HTTP 500")
+    chosen = {"action": "retry", "_selected_action": [failed.pk]}
+    panel.post(address("changelist", Notification), chosen)
+    failed.refresh_from_db()
+    assert (failed.status, failed.attempts, failed.error) == ("pending", 0, "")
+
+
+def test_an_edited_calendar_day_carries_the_name_of_who_edited_it(panel, day):
+    row = CalendarDay.objects.get(trade_date=TODAY)
+    form = {"trade_date": "2026-11-18", "note": "half day"}
+    for name, at in (("opens_at", "17 18:00"), ("rth_opens_at", "18 09:30"), ("closes_at", "18 13:00")):
+        date, clock = at.split()
+        form |= {f"{name}_0": f"2026-11-{date}", f"{name}_1": clock}
+    response = panel.post(address("change", CalendarDay, row.pk), form)
+    assert response.status_code == 302, words(response)
+    row.refresh_from_db()
+    assert (row.source, row.note) == ("ada", "half day")
+    assert row.closes_at == datetime(2026, 11, 18, 18, tzinfo=UTC)  # typed in New York
+
+
+def test_a_login_keeps_its_key_when_the_field_is_left_empty(panel, day):
+    login = Login.objects.get()
+    form = {"name": "paper", "venue": "paper", "base_url": "http://127.0.0.1:8700", "user_name": "x", "enabled": "on"}
+    assert panel.post(address("change", Login, login.pk), form | {"api_key": ""}).status_code == 302
+    login.refresh_from_db()
+    assert (login.api_key, login.user_name) == ("demo", "x")
+    assert panel.post(address("change", Login, login.pk), form | {"api_key": "new"}).status_code == 302
+    login.refresh_from_db()
+    assert login.api_key == "new"
+    assert "Paste the API key" in words(panel.post(address("add", Login), form | {"name": "other", "api_key": ""}))
