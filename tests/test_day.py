@@ -123,7 +123,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
         day.running(*replica, "-Q", "normal,high", "-n", "normal2@%h", "-c", "2", log="normal2"),
         day.running("-m", "celery", "-A", "tradingbot.celery_app", "beat", "--pidfile=", log="beat2"),
     ):
-        day.wait("SELECT 1 FROM tradingbot_notification WHERE kind = 'summary'", "the day's report", 150)
+        day.wait("SELECT 1 FROM tradingbot_notification WHERE kind = 'summary'", "the day's report", 270)
         yield day
 
 

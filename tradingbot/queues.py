@@ -17,6 +17,8 @@ from celery import Task as CeleryTask
 from django.conf import settings
 from redis import Redis, RedisError
 
+from brokers.base import BrokerError
+
 log = logging.getLogger(__name__)
 
 LIMITS: dict[str, tuple[int | None, int | None]] = {
@@ -40,6 +42,8 @@ _COUNT_AGE = 0.1
 class Task(CeleryTask):
     """Base of every task: limits from its queue, shedding when too much waits, one deadline a run."""
 
+    throws = (BrokerError,)  # a venue that does not answer is one line, not a traceback every five seconds
+
     @classmethod
     def on_bound(cls, app: Any) -> None:
         cls.soft_time_limit, cls.time_limit = LIMITS[queue_of(cls.name)]
@@ -59,6 +63,10 @@ class Task(CeleryTask):
 
     def after_return(self, *_: Any) -> None:
         _run.limit = None
+
+    def on_failure(self, exc: BaseException, task_id: str, args: Any, kwargs: dict[str, Any], einfo: Any) -> None:
+        if isinstance(exc, self.throws):
+            log.warning("%s %s: %s", self.name, kwargs or "", exc)
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from tradingbot.operations import notifications, orders
 
 log = logging.getLogger(__name__)
 
+_EXITS = (Role.STOP, Role.TARGET, Role.EXIT)
 _BOOK_SPAN = timedelta(days=10)  # no position of ours is older: every session ends flat
 
 
@@ -61,6 +62,8 @@ def record(account: Account, report: FillReport, *, now: datetime) -> bool:
             _fill_order(order, fill, now)
         _rebuild(position)
         _announce(fill, position, now)
+        if order is not None and order.role in _EXITS and position.quantity * fill.side > 0:
+            _undo(order, position, now)
         if order is not None and order.role == Role.ENTRY and order.oco_group:
             _cancel_opposite(order, now)
     return True
@@ -168,6 +171,13 @@ def _rebuild(position: Position) -> None:
         }
         if pair not in stored or stored[pair].quantity != turn.quantity or stored[pair].net != values["net"]:
             Trade.objects.update_or_create(entry_fill_id=pair[0], exit_fill_id=pair[1], defaults=values)
+
+
+def _undo(order: Order, position: Position, now: datetime) -> None:
+    """A stop, target or exit that came too late has opened a position nobody wanted: close it."""
+    reason = f"{order} opened {position.quantity:+d} {position.contract.symbol} instead of closing"
+    orders.request_flatten(order.account, reason=reason, by="booking", now=now)
+    notifications.notify("risk", f"{order.account}: {reason}", account=order.account, level="alert", now=now)
 
 
 def _cancel_opposite(order: Order, now: datetime) -> None:

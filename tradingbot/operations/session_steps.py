@@ -70,7 +70,7 @@ def timetable(account: Account, session: Session) -> list[SessionStep]:
             capture, cutoff, flat = moments_of(strategy, session)
             grace = management(strategy, session).late_grace
         except (KeyError, ParameterError) as error:  # the account is flattened all the same
-            log.error("%s cannot be planned for %s: %s", strategy, session.trade_date, error)
+            log.debug("%s cannot be planned, its evaluation says so: %s", strategy, error)
             continue
         moments.append((Step.CAPTURE, strategy, capture, cutoff if grace is None else capture + grace))
         moments.append((Step.CUTOFF, strategy, cutoff, session.closes_at))

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from market.sessions import Session, flat_by, trade_date_of
+from market.sessions import Session, flat_by, trade_date_of, tradeable
 from tradingbot.models import Account, Contract, Position, SessionStep, Strategy
 from tradingbot.operations import notifications, session_steps
 from tradingbot.operations.calendar import current, ensure_calendar, session_for, upcoming
@@ -53,7 +53,7 @@ def plan(account: Account, *, now: datetime) -> int:
 def plan_missing(*, now: datetime) -> int:
     """Plan the sessions of every account that has none, or a strategy without steps. Returns how many steps are new."""
     planned = _planned(now)
-    accounts = Account.objects.filter(enabled=True).prefetch_related("strategies")
+    accounts = Account.objects.filter(enabled=True, login__enabled=True).prefetch_related("strategies")
     known = set(
         SessionStep.objects.filter(session_date__in=[session.trade_date for session in planned])
         .values_list("account_id", "strategy_id", "session_date")
@@ -63,7 +63,7 @@ def plan_missing(*, now: datetime) -> int:
         account
         for account in accounts
         for session in planned
-        for owner in [None, *(s.pk for s in account.strategies.all() if s.enabled)]
+        for owner in [None, *(s.pk for s in account.strategies.all() if s.enabled and tradeable(session))]
         if (account.pk, owner, session.trade_date) not in known
     ]
     return sum(plan(account, now=now) for account in dict.fromkeys(lacking))
@@ -72,7 +72,8 @@ def plan_missing(*, now: datetime) -> int:
 def due(*, now: datetime) -> int:
     """Claim and run what is due; past its deadline a step is MISSED, with an alert. Returns how many ran."""
     abandoned = Q(state=State.RUNNING, claimed_at__lt=Now() - _CLAIM_IS_OVER)
-    steps = SessionStep.objects.filter(Q(state=State.PENDING) | abandoned, due_at__lte=now)
+    watched = Q(account__enabled=True, account__login__enabled=True)
+    steps = SessionStep.objects.filter(watched, Q(state=State.PENDING) | abandoned, due_at__lte=now)
     ran = 0
     for step in sorted(steps.select_related("account__login", "strategy", "contract"), key=session_steps.urgency):
         if now > step.deadline:
@@ -86,7 +87,11 @@ def strategies_on(contract: Contract, *, now: datetime) -> list[Strategy]:
     """Return the enabled strategies that trade `contract` in this session: the plan's month, else the front."""
     planned = _planned_contracts(now)
     rows = Strategy.objects.filter(
-        enabled=True, symbol=contract.symbol, account__enabled=True, account__login__venue=contract.venue
+        enabled=True,
+        symbol=contract.symbol,
+        account__enabled=True,
+        account__login__enabled=True,
+        account__login__venue=contract.venue,
     )
     front = contract.pk if contract.active else None
     return [
@@ -96,9 +101,9 @@ def strategies_on(contract: Contract, *, now: datetime) -> list[Strategy]:
 
 def contracts_in_use(*, now: datetime) -> list[Contract]:
     """Return the contracts whose bars are wanted: those of enabled strategies and those of open positions."""
-    traded = Strategy.objects.filter(enabled=True, account__enabled=True).values_list("account__login__venue", "symbol")
+    traded = Strategy.objects.filter(enabled=True, account__enabled=True, account__login__enabled=True)
     fronts = Q(pk__in=[])
-    for venue, symbol in set(traded):
+    for venue, symbol in set(traded.values_list("account__login__venue", "symbol")):
         fronts |= Q(venue=venue, symbol=symbol, active=True)
     held = Position.objects.exclude(quantity=0, broker_quantity=0).values("contract")
     wanted = fronts | Q(pk__in=set(_planned_contracts(now).values())) | Q(pk__in=held)

@@ -13,8 +13,10 @@ from market.orders import OrderStatus, OrderType, Role, Side
 from market.sessions import trade_date_of
 from tradingbot.models import Contract, Decision, Order, Outcome, Position, Strategy
 from tradingbot.operations import bars, snapshots, venues
-from tradingbot.operations.orders.changing import modify, request_modify
+from tradingbot.operations.orders.changing import cancel, modify, request_cancel, request_modify
 from tradingbot.operations.orders.opening import config_version
+
+_CLOSE_IN_FLIGHT = timedelta(seconds=5)
 
 
 def manage(strategy: Strategy | None, contract: Contract, *, now: datetime) -> list[Decision]:
@@ -24,7 +26,12 @@ def manage(strategy: Strategy | None, contract: Contract, *, now: datetime) -> l
 
     The bar of the fill counts by its close alone, since its extreme may be older than the fill.
     """
-    held = set(Position.objects.filter(contract=contract).exclude(quantity=0).values_list("account_id", flat=True))
+    held = set(
+        Position.objects.filter(contract=contract)
+        .exclude(quantity=0)
+        .exclude(close_sent_at__gt=Now() - _CLOSE_IN_FLIGHT)
+        .values_list("account_id", flat=True)
+    )
     decisions = []
     for entry in Order.objects.filter(
         account__in=held,
@@ -105,14 +112,15 @@ def _move(strategy: Strategy | None, entry: Order, stop: Order, price: Decimal, 
     if request_modify(stop, price, by=f"breakeven of {strategy or entry.requested_by}", now=now):
         stop.refresh_from_db()
         if not modify(stop, now=now):
-            _leave(decision, stop, now)
+            _leave(decision, entry, stop, now)
     return decision
 
 
-def _leave(decision: Decision, stop: Order, now: datetime) -> None:
+def _leave(decision: Decision, entry: Order, stop: Order, now: datetime) -> None:
     """The price is back beyond the entry already, where no stop may rest: that stop would have filled, so close.
 
-    The venue's own close cannot turn the position around when the old stop fills at the same time.
+    The venue's own close cannot turn the position around when the old stop fills at the same time. The legs are
+    cancelled in the same breath: left alone, they would open a position of their own.
     """
     account, contract = stop.account, stop.contract
     reading = snapshots.read(account, max_age=0, now=now)
@@ -124,6 +132,10 @@ def _leave(decision: Decision, stop: Order, now: datetime) -> None:
             account.broker_account_id, contract.broker_contract_id, stop.quantity - stop.filled
         )
         said = "closed at market"
+        for leg in entry.legs.select_related("account__login", "contract"):
+            if request_cancel(leg, by="breakeven", now=now):
+                leg.refresh_from_db()
+                cancel(leg, now=now)
     except BrokerError as error:
         said = f"close at market: {error}"
     decision.code = "breakeven_passed"

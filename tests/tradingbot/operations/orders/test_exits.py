@@ -162,11 +162,24 @@ def test_a_price_back_beyond_the_entry_closes_the_position_instead_of_moving_the
     (decision,) = orders.manage(desk.strategy, desk.contract, now=desk.now)
     assert decision.code == "breakeven_passed"
     assert desk.venue.ledger.positions(desk.account.broker_account_id) == []
+    assert desk.venue.ledger.in_flight() == []
     for _ in range(2):
         reconciliation.reconcile(desk.account, now=desk.now, max_age=0)
         protection.check(desk.account, now=desk.now, max_age=0)
     assert not Order.objects.live().exists()
     assert (Trade.objects.get().quantity, Trade.objects.get().exit_role) == (3, Role.EXIT)
+
+
+def test_a_stop_that_opens_a_position_gets_it_flattened(desk: Desk) -> None:
+    long_position(desk)
+    desk.broker.close(desk.account.broker_account_id, desk.contract.broker_contract_id)  # by hand; the stop is left
+    desk.minute(0, 0, -45, -42)
+    reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+    assert Position.objects.get().quantity == -3
+    desk.account.refresh_from_db()
+    assert "opened -3 MNQ instead of closing" in desk.account.flatten_reason
+    flatten_until_done(desk)
+    assert desk.venue.ledger.positions(desk.account.broker_account_id) == []
 
 
 def test_an_older_picture_does_not_bring_an_ended_order_back(desk: Desk) -> None:
