@@ -8,6 +8,8 @@ from risk.costs import ROUND_TURN
 from risk.requests import EntryRequest, EntrySide
 from risk.verdicts import Code, Report
 
+_STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
+
 
 def product(report: Report, request: EntryRequest) -> bool:
     symbol = request.contract.symbol
@@ -54,7 +56,7 @@ def _side(report: Report, request: EntryRequest, side: EntrySide) -> bool:
         text = f"A market {word} has no price: leave the price out, or make it a limit or stop order."
     elif side.type is not OrderType.MARKET and side.price is None:
         text = f"The price of the {word} {side.type} is missing."
-    elif side.type is OrderType.STOP and not _is_ahead(side, request.reference):
+    elif side.type in _STOPS and not _is_ahead(side, request.reference):
         text = (
             f"The {word} stop {contract.price(side.price or 0)} is not {beyond} the market, "
             f"{contract.price(request.reference or 0)}: a {word} stop must lie {beyond} it."

@@ -1,0 +1,93 @@
+"""What several test packages share: rows, and the simulated venue in this process under a market time that stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from brokers.simulated.broker import SimulatedBroker
+from brokers.simulated.engine import Venue
+from brokers.simulated.ledger import Ledger
+from tests.factories import NOW, AccountFactory, ContractFactory, StrategyFactory
+from tests.markets import DrawnMarket
+from tradingbot.models import Account, Contract, Login, Strategy
+from tradingbot.operations import venues
+from tradingbot.operations.bars import storing
+from tradingbot.queues import redis
+
+
+@dataclass
+class MarketTime:
+    """Market time of a test: it stands until the test moves it."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+    def wait(self, **duration: float) -> datetime:
+        self.at += timedelta(**duration)
+        return self.at
+
+
+@dataclass
+class Stage:
+    """The simulated venue, its market, its time, and our row of its one account."""
+
+    venue: Venue
+    broker: SimulatedBroker
+    market: DrawnMarket
+    time: MarketTime
+    login: Login
+    account: Account
+
+
+@pytest.fixture
+def market_time() -> MarketTime:
+    return MarketTime(NOW)
+
+
+@pytest.fixture
+def stage(db, market_time) -> Iterator[Stage]:
+    market = DrawnMarket()
+    venue = Venue(Ledger(":memory:"), market)
+    opened = venue.open_account("PRAC-V2-1001", Decimal(150_000), market_time.at)
+    account = AccountFactory(broker_account_id=opened.id, name=opened.name)
+    broker = SimulatedBroker(venue, market_time.now)
+    venues.use(account.login, broker)
+    yield Stage(venue, broker, market, market_time, account.login, account)
+    venues.forget()
+    venue.shut()
+
+
+@pytest.fixture
+def account(db) -> Account:
+    return AccountFactory()
+
+
+@pytest.fixture
+def contract(db) -> Contract:
+    return ContractFactory()
+
+
+@pytest.fixture
+def strategy(account) -> Strategy:
+    return StrategyFactory(account=account)
+
+
+@pytest.fixture(autouse=True)
+def forget_what_this_process_knows() -> None:
+    """Rows of another test's database have the same keys."""
+    storing.memory.clear()
+
+
+@pytest.fixture
+def broker_queues() -> Iterator[None]:
+    """An empty Redis before and after; it is the test run's own."""
+    redis().flushdb()
+    yield
+    redis().flushdb()

@@ -1,0 +1,213 @@
+"""What the gate is told of an account: everything that is open or may open, with its stop, in few queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal as D
+
+import pytest
+
+from brokers.base import PlaceOrder
+from market.orders import OrderStatus, OrderType, Role, Side
+from risk.gate import Code, Exposure
+from risk.rulebook import Stage as RulebookStage
+from tests.tradingbot.operations.ledgers import open_desk
+from tests.tradingbot.operations.orders.desk import PRICE, Desk
+from tradingbot.models import Account, Balance, CalendarDay, Order, Position, Stage, Strategy, TradingState
+from tradingbot.operations import orders, reconciliation, risk_states, venues
+
+CLOSED = (OrderStatus.NEW, OrderStatus.SENDING, OrderStatus.UNKNOWN)
+
+
+@pytest.fixture
+def desk(db: None) -> Iterator[Desk]:
+    desk = open_desk()
+    desk.minute(0, 0, 0, 0)
+    desk.look()
+    yield desk
+    venues.forget()
+
+
+def state(desk: Desk, strategy: Strategy | None = None):
+    account = Account.objects.select_related("login").get(pk=desk.account.pk)
+    return risk_states.risk_state(account, desk.contract, strategy, now=desk.now)
+
+
+def fill_buy(desk: Desk) -> tuple[Order, Order]:
+    buy, sell = desk.send(desk.pair())
+    desk.minute(0, 25, 0, 22)
+    reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+    return buy, sell
+
+
+def sizes(exposures: tuple[Exposure, ...]) -> list[tuple[str, Side, int, int | None]]:
+    kinds = (("position" if e.is_position else "order", e.side, e.quantity, e.stop_ticks) for e in exposures)
+    return sorted(kinds, key=str)
+
+
+def test_the_state_of_a_quiet_account_lets_the_pair_through(desk):
+    quiet = state(desk)
+    assert (quiet.balance, quiet.equity, quiet.day_profit, quiet.floor) == (50_000, 50_000, 0, 48_000)
+    assert (quiet.max_lots, quiet.exposures, quiet.taken, quiet.exposed_accounts) == (5, (), frozenset(), 0)
+    assert quiet.session.trade_date == quiet.flat_at.date()
+    assert quiet.now - quiet.prices_at < timedelta(seconds=10)
+    assert 0 <= quiet.balance_age < 30
+
+
+def test_it_takes_four_queries_without_a_position_and_one_more_for_each_open_contract(
+    desk, django_assert_max_num_queries
+):
+    account = Account.objects.select_related("login").get(pk=desk.account.pk)
+    with django_assert_max_num_queries(4):
+        risk_states.risk_state(account, desk.contract, None, now=desk.now)
+    fill_buy(desk)
+    with django_assert_max_num_queries(6):
+        risk_states.risk_state(account, desk.contract, None, now=desk.now)
+
+
+def test_both_sides_of_a_pair_count_from_the_intent_on(desk):
+    decision = desk.pair()
+    both = [("order", Side.BUY, 3, 40), ("order", Side.SELL, 3, 40)]
+    assert sizes(state(desk).exposures) == both
+    desk.send(decision)
+    assert sizes(state(desk).exposures) == both
+    assert {e.oco_group for e in state(desk).exposures} == {decision.orders.filter(role=Role.ENTRY).first().oco_group}
+
+
+def test_an_unknown_order_counts_like_a_working_one_and_is_marked(desk):
+    decision = desk.pair()
+    order = decision.orders.filter(role=Role.ENTRY).first()
+    Order.objects.filter(pk=order.pk).update(status=OrderStatus.UNKNOWN)
+    assert [e.is_unknown for e in state(desk).exposures if e.side == order.side] == [True]
+
+
+def test_after_the_fill_the_position_counts_at_its_stop_and_the_opposite_until_its_cancel_is_proven(desk):
+    _, sell = fill_buy(desk)
+    sell.refresh_from_db()
+    assert sell.status == OrderStatus.CANCEL_PENDING
+    assert sizes(state(desk).exposures) == [("order", Side.SELL, 3, 40), ("position", Side.BUY, 3, 40)]
+    orders.cancel(sell, now=desk.now)
+    reconciliation.reconcile(desk.account, now=desk.now, max_age=0)
+    assert sizes(state(desk).exposures) == [("position", Side.BUY, 3, 40)]
+
+
+def test_the_stop_after_breakeven_risks_nothing_and_a_missing_one_everything(desk):
+    buy, sell = fill_buy(desk)
+    Order.objects.filter(pk=sell.pk).update(status=OrderStatus.CANCELLED)
+    stop = buy.legs.get(role=Role.STOP)
+    Order.objects.filter(pk=stop.pk).update(stop_price=D(21005))
+    assert sizes(state(desk).exposures) == [("position", Side.BUY, 3, 0)]
+    for status in CLOSED:
+        Order.objects.filter(pk=stop.pk).update(status=status)
+        bare = state(desk).exposures
+        assert ("position", Side.BUY, 3, None) in sizes(bare)
+    Order.objects.filter(pk=stop.pk).update(status=OrderStatus.WORKING, quantity=2)
+    assert sizes(state(desk).exposures) == [("position", Side.BUY, 1, None), ("position", Side.BUY, 2, 0)]
+
+
+def test_the_larger_of_our_position_and_the_venues_counts(desk):
+    fill_buy(desk)
+    Position.objects.update(broker_quantity=5)
+    assert ("position", Side.BUY, 2, None) in sizes(state(desk).exposures)
+    Position.objects.update(broker_quantity=-1)
+    assert ("position", Side.SELL, 1, None) in sizes(state(desk).exposures)
+
+
+def test_a_foreign_order_that_could_open_something_stops_entries_and_one_that_reduces_does_not(desk):
+    def place(side: Side, price: int, tag: str) -> None:
+        venue_id, contract_id = desk.account.broker_account_id, desk.contract.broker_contract_id
+        limit = desk.spec.price(PRICE + price)
+        desk.broker.place(PlaceOrder(venue_id, contract_id, tag, side, OrderType.LIMIT, 1, limit_price=limit))
+        reconciliation.reconcile(desk.account, now=desk.now, max_age=0)
+
+    fill_buy(desk)
+    reconciliation.reconcile(desk.account, now=desk.now, max_age=0)
+    before = sizes(state(desk).exposures)
+    place(Side.SELL, 400, "foreign-1")
+    assert sizes(state(desk).exposures) == before
+    place(Side.BUY, -400, "foreign-2")
+    assert sizes(state(desk).exposures) == sorted([*before, ("order", Side.BUY, 1, None)], key=str)
+
+
+def test_open_loss_counts_and_a_loss_booked_since_the_balance_was_read_too(desk):
+    fill_buy(desk)
+    desk.minute(22, 22, 0, 0)
+    desk.look()
+    open_ = state(desk)
+    # 3 bought at +20 ticks, market at 0: -20 x $0.50 x 3; the entry cost 3 x 0.61
+    assert (open_.balance, open_.equity) == (D("49998.17"), D("49968.17"))
+    assert open_.day_profit == D("-31.83")
+    desk.minute(0, 0, -25, -25)  # through the stop at -20: -40 ticks x $0.50 x 3, 3 x 1.22
+    reconciliation.reconcile(desk.account, now=desk.now, max_age=0)
+    closed = state(desk)
+    assert closed.balance == D("49998.17") - D("63.66")
+    assert closed.equity <= 50_000 - D("63.66")
+
+
+def test_a_price_that_is_missing_makes_the_equity_unknown(desk):
+    fill_buy(desk)
+    desk.contract.days.all().delete()
+    assert state(desk).equity is None
+    assert state(desk).day_profit is None
+    assert state(desk).prices_at is None
+
+
+def test_a_strategy_sees_its_own_entries_and_its_halt(desk):
+    strategy = Strategy.objects.create(
+        name="overnight", kind="overnight_range", account=desk.account, symbol="MNQ", enabled=True
+    )
+    desk.strategy = strategy
+    desk.pair()
+    assert state(desk, strategy).taken == {Side.BUY, Side.SELL}
+    assert (state(desk).taken, state(desk).entries_minute, state(desk).entries_session) == (frozenset(), 2, 2)
+    strategy.halted_on, strategy.halt_reason = state(desk).session.trade_date, "both entries filled"
+    assert state(desk, strategy).strategy_halted == "both entries filled"
+    strategy.halted_on = None
+    strategy.enabled = False
+    assert state(desk, strategy).strategy_halted == "it is switched off"
+
+
+def test_other_exposed_accounts_of_the_login_are_counted(desk):
+    other = Account.objects.create(login=desk.account.login, broker_account_id=7, name="other")
+    Position.objects.create(account=other, contract=desk.contract, quantity=1)
+    Account.objects.create(login=desk.account.login, broker_account_id=8, name="quiet")
+    assert state(desk).exposed_accounts == 1
+
+
+def test_a_date_without_a_session_and_an_empty_calendar_deny(desk):
+    CalendarDay.objects.filter(trade_date=state(desk).session.trade_date).delete()
+    assert (state(desk).session, state(desk).calendar_until) == (None, None)
+    CalendarDay.objects.all().delete()
+    assert state(desk).session is None
+
+
+@pytest.mark.parametrize(("last_eod", "expected"), [(None, 2), (D(1500), 2), (D(1650), 3), (D(2500), 5)])
+def test_an_express_account_may_hold_what_its_last_end_of_day_allows(db, last_eod, expected):
+    desk = open_desk("50KXFA-V2-1", 0)
+    if last_eod is not None:
+        Balance.objects.create(
+            account=desk.account,
+            at=desk.now - timedelta(days=1),
+            session_date=(desk.now - timedelta(days=1)).date(),
+            balance=last_eod,
+            open_profit=0,
+            end_of_day=True,
+        )
+    assert state(desk).max_lots == expected
+    venues.forget()
+
+
+def test_a_state_without_limits_is_denied_by_the_gate(desk):
+    for field, code in (("max_lots", Code.NO_SIZE_LIMIT), ("highest_eod_balance", Code.NO_LOSS_LIMIT)):
+        Account.objects.update(**{field: None})
+        decision = desk.pair()
+        assert (decision.outcome, decision.code) == ("denied", code)
+        Account.objects.update(max_lots=5, highest_eod_balance=50_000)
+    Account.objects.update(trading_state=TradingState.REDUCE_ONLY)
+    assert desk.pair().code == Code.REDUCE_ONLY
+
+
+def test_stages_have_the_same_words_in_the_rulebook_and_in_the_rows():
+    assert {stage.value for stage in RulebookStage} == set(Stage.values)
+    assert TradingState.ACTIVE == "active"

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import connection
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+from freezegun import freeze_time
+
+from market.calendar import generate
+from tests.factories import NOW
+from tradingbot import schedule
+from tradingbot.celery_app import QUEUES, app
+from tradingbot.clock import Anchor, clock
+from tradingbot.models import Heartbeat
+from tradingbot.queues import redis
+from tradingbot.schedule import CAPTURE, ENTRIES, Scheduler, sync_entries
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+@pytest.fixture
+def thirty_times(monkeypatch, tmp_path):
+    monkeypatch.setattr(clock, "anchor", Anchor(NOW, 30.0))
+    monkeypatch.setattr(clock, "_file", tmp_path / "clock.json")
+    monkeypatch.setattr(clock, "_origin", None)
+
+
+@pytest.fixture
+def beat(transactional_db, broker_queues):
+    schedulers = []
+
+    def start() -> Scheduler:
+        schedulers.append(Scheduler(app=app))
+        return schedulers[-1]
+
+    yield start
+    for scheduler in schedulers:
+        scheduler.close()
+        scheduler._finalize.cancel()  # it would look for this test's rows when Python ends
+
+
+def run(scheduler: Scheduler, ticks: int = 200) -> float:
+    """Let beat tick until it would sleep; return for how long."""
+    for _ in range(ticks):
+        if (pause := scheduler.tick()) > 0:
+            return pause
+    raise AssertionError("beat never sleeps")
+
+
+class TestEntries:
+    def test_every_entry_is_a_task_of_ours_and_expires_before_its_next(self, db):
+        sync_entries()
+        for row in PeriodicTask.objects.all():
+            assert row.task in app.tasks
+            assert row.queue is None  # the module decides
+            if row.interval:
+                assert 0 < row.expire_seconds < row.interval.every
+            else:
+                assert row.name == CAPTURE
+
+    def test_the_cadence_is_the_designs(self, db):
+        sync_entries()
+        every = {(e.task, e.kwargs): e.seconds for e in ENTRIES}
+        assert {
+            "critical.sweep": 5,
+            "critical.check_fills": 30,
+            "critical.check_protection": 10,
+            "critical.flatten_due": 15,
+            "high.update_balance": 60,
+            "high.check_risk": 60,
+            "high.due_steps": 5,
+            "high.reconcile": 30,
+            "normal.bars_due": 5,
+            "low.deliver_notifications": 5,
+            "low.snapshot_metrics": 300,
+        }.items() <= {task: seconds for (task, kwargs), seconds in every.items() if kwargs == "{}"}.items()
+        assert every["critical.check_fills", '{"exposed": true}'] == 5
+        assert {task for task, _ in every if task.endswith("canary")} == {f"{queue}.canary" for queue in QUEUES}
+
+    def test_entries_that_are_gone_from_the_page_are_deleted_and_changed_ones_set_right(self, db):
+        sync_entries()
+        sweep = PeriodicTask.objects.get(name="critical.sweep")
+        sweep.enabled, sweep.expire_seconds = False, 999
+        sweep.save()
+        other = IntervalSchedule.objects.create(every=7, period=IntervalSchedule.SECONDS)
+        PeriodicTask.objects.create(name="of an older version", task="gone", interval=other)
+        sync_entries()
+        sweep.refresh_from_db()
+        assert (sweep.enabled, sweep.expire_seconds) == (True, 4)
+        assert PeriodicTask.objects.count() == len(ENTRIES) + 1
+
+    def test_again_it_writes_nothing(self, db, django_assert_num_queries):
+        sync_entries()
+        changed = set(PeriodicTask.objects.values_list("pk", "date_changed"))
+        sync_entries()
+        assert set(PeriodicTask.objects.values_list("pk", "date_changed")) == changed
+        assert CrontabSchedule.objects.count() == 1
+
+    def test_the_capture_is_due_at_half_past_nine_in_new_york_on_every_trading_day_of_two_years(self, db):
+        sync_entries()
+        crontab = PeriodicTask.objects.get(name=CAPTURE).crontab.schedule
+        utc = set()
+        for session in generate(date(2025, 1, 1), date(2026, 12, 31)):
+            at = datetime.combine(session.trade_date, time(9, 30), NEW_YORK)
+            with freeze_time(at - timedelta(seconds=1)):
+                due, wait = crontab.is_due((at - timedelta(days=1)).astimezone(UTC))
+            if session.trade_date.weekday() and session.trade_date - timedelta(days=1) != date(2025, 1, 1):
+                assert (due, wait) == (False, pytest.approx(1, abs=0.01))
+            with freeze_time(at):
+                assert crontab.is_due((at - timedelta(hours=1)).astimezone(UTC)).is_due
+            utc.add(f"{at.astimezone(UTC):%H:%M}")
+        assert utc == {"13:30", "14:30"}  # it follows daylight saving
+
+
+class TestBeat:
+    def test_publishes_what_is_due_through_the_bounds(self, beat):
+        scheduler = beat()
+        run(scheduler)
+        rewind(scheduler)
+        run(scheduler)
+        sent = {json.loads(raw)["headers"]["task"] for queue in QUEUES for raw in redis().lrange(queue, 0, -1)}
+        assert sent == {f"tradingbot.tasks.{entry.task}" for entry in ENTRIES}
+        assert Heartbeat.objects.get().name == "beat"
+
+    def test_messages_expire_before_the_next_one(self, beat):
+        scheduler = beat()
+        run(scheduler)
+        entry = scheduler.schedule["critical.sweep"]
+        assert (entry.schedule.run_every, entry.options["expires"]) == (timedelta(seconds=5), 4)
+
+    def test_intervals_are_market_time_and_signs_of_life_are_not(self, beat, thirty_times):
+        scheduler = beat()
+        run(scheduler)
+        every = {
+            name: entry.schedule.run_every.total_seconds()
+            for name, entry in scheduler.schedule.items()
+            if name != CAPTURE
+        }
+        assert every["critical.sweep"] == pytest.approx(5 / 30, abs=1e-5)
+        assert every["critical.check_fills"] == 1
+        assert every["critical.canary"] == 30
+        assert scheduler.schedule["critical.sweep"].options["expires"] == 1
+
+    def test_a_second_beat_stands_by_and_takes_over_when_the_first_is_gone(self, beat):
+        first, second = beat(), beat()
+        run(first)
+        assert second.tick() == schedule._STANDBY
+        assert not second.leadership.held()
+        first.close()
+        ask_again(second)
+        run(second)
+        assert second.leadership.held()
+
+    def test_one_whose_connection_broke_stops_at_once_and_never_leads_beside_another(self, beat):
+        first, second = beat(), beat()
+        run(first)
+        with first.leadership._connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            (pid,) = cursor.fetchone()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        ask_again(first)
+        assert first.tick() == schedule._STANDBY
+        ask_again(second)
+        run(second)
+        ask_again(first)
+        assert first.tick() == schedule._STANDBY
+        assert (first.leadership.held(), second.leadership.held()) == (False, True)
+
+
+def ask_again(scheduler: Scheduler) -> None:
+    """Let a second pass for the leadership."""
+    scheduler.leadership._asked_at = float("-inf")
+
+
+def rewind(scheduler: Scheduler) -> None:
+    """Let a day pass for every entry."""
+    for entry in scheduler.schedule.values():
+        if entry.name != CAPTURE:
+            entry.last_run_at -= timedelta(days=1)
+    scheduler._heap = None
