@@ -1,4 +1,3 @@
-# ruff: noqa: RUF009  param() makes the fields
 import json
 from dataclasses import dataclass
 from datetime import time
