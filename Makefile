@@ -32,7 +32,7 @@ run: main
 	@exec $(PY) manage.py up
 
 test: dev
-	@exec $(PY) -m pytest --cov --cov-report=term $(ARGS)
+	@exec $(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup --cov --cov-report=term $(ARGS)
 
 check: dev
 	$(PY) -m ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from market.sessions import CHICAGO, CLOSE, NEW_YORK, Session, session_until
@@ -25,10 +26,15 @@ def generate(first: date, last: date) -> list[Session]:
 
     Raises ValueError if `last` is before `first`.
     """
-    from pandas_market_calendars import get_calendar
-
     if last < first:
         raise ValueError(f"the calendar cannot end on {last}, before it begins on {first}")
+    return list(_generate(first, last))
+
+
+@lru_cache(maxsize=64)
+def _generate(first: date, last: date) -> tuple[Session, ...]:
+    from pandas_market_calendars import get_calendar
+
     schedule = get_calendar("CME Globex Equity").schedule(first.isoformat(), last.isoformat())
     sessions = []
     for day, closes in zip(schedule.index, schedule["market_close"], strict=True):
@@ -36,7 +42,7 @@ def generate(first: date, last: date) -> list[Session]:
         if closes_at is not None:
             regular = datetime.combine(day.date(), CLOSE, ZoneInfo(NEW_YORK))
             sessions.append(session_until(day.date(), closes_at, early_close=closes_at < regular))
-    return sessions
+    return tuple(sessions)
 
 
 def minutes(session: Session) -> int:

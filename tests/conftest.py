@@ -91,3 +91,15 @@ def broker_queues() -> Iterator[None]:
     redis().flushdb()
     yield
     redis().flushdb()
+
+
+def pytest_configure() -> None:
+    """Spare every test user the hundred milliseconds of a password hash that is made to be slow."""
+    from django.conf import settings
+
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest begin first."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)

@@ -87,7 +87,16 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
         if any(wanted.values()):
             servers.start(var, **wanted)
             early_config.add_cleanup(_stop_when_last(var))
+        _take_a_redis_of_its_own(var)
     return (yield)
+
+
+def _take_a_redis_of_its_own(var: Path) -> None:
+    """Give each of several test processes another database of Redis, as pytest-django does for PostgreSQL."""
+    number = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if number:
+        url = os.environ.get("REDIS_URL") or servers.urls(var).redis
+        os.environ["REDIS_URL"] = re.sub(r"/\d+$", "", url) + f"/{int(number) + 1}"
 
 
 def _stop_when_last(var: Path) -> Any:

@@ -30,6 +30,8 @@ ANCHOR = "2026-11-20T09:28:00-05:00@30x"
 CLOSES_AT = "2026-11-20 15:15:00+00"  # 10:15 New York: the firm's limit is 10:00, ours 09:50
 OPEN, FILLED, CANCELLED = 1, 2, 3
 
+pytestmark = [pytest.mark.xdist_group("day"), pytest.mark.timeout(400)]  # one process, and the first to begin
+
 
 class Day:
     """The processes of one rehearsal and what is known of them."""

@@ -21,7 +21,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 SOURCES = sorted((ROOT / "tradingbot").rglob("*.py"))
 RUNBOOK = (ROOT / "docs/runbook.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
-OF_THE_PLATFORM = {"PORT", "RAILWAY_ENVIRONMENT", "DYNO", "FLY_APP_NAME"}  # set by a host, never by a user
+OF_THE_PLATFORM = {"PORT", "RAILWAY_ENVIRONMENT", "DYNO", "FLY_APP_NAME", "ENV_FILE"}  # not set in .env
 NOT_OF_THE_FILE = ("Set by others", "Compose", "Make")  # sections of the reference whose names are not in .env.example
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -100,7 +100,9 @@ def read_by_settings() -> set[str]:
     """Return the names that settings.py asks for: env("X"), env.int("X"), _secret("X")."""
     tree = ast.parse((ROOT / "tradingbot/settings.py").read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
-    asked = [call for call in calls if re.fullmatch(r"env(\.\w+)?|_secret", ast.unparse(call.func))]
+    asked = [
+        call for call in calls if re.fullmatch(r"env(\.\w+)?|_secret|_number|_switch|_choice", ast.unparse(call.func))
+    ]
     return {call.args[0].value for call in asked if isinstance(call.args[0], ast.Constant)}
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from celery.schedules import schedule
+from celery.signals import beat_init
 from django.db import DatabaseError, connections, transaction
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
@@ -79,6 +81,13 @@ _LOCK = 0x7462_6265_6174  # one number for all beats on one database
 _STANDBY = 1.0
 _HEARTBEAT = 10.0
 _LEAST_EXPIRY = 1.0  # seconds: at 30x the interval itself would be too short to be picked up in
+
+
+@beat_init.connect
+def stop_between_ticks(sender: Any, **_: Any) -> None:
+    """End after the tick in hand. Celery's own handler raises inside of it, where a library may swallow the exit."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sender.stop())
 
 
 def sync_entries() -> None:

@@ -103,15 +103,16 @@ class TestEntries:
         sync_entries()
         crontab = PeriodicTask.objects.get(name=CAPTURE).crontab.schedule
         utc = set()
-        for session in generate(date(2025, 1, 1), date(2026, 12, 31)):
-            at = datetime.combine(session.trade_date, time(9, 30), NEW_YORK)
-            with freeze_time(at - timedelta(seconds=1)):
+        with freeze_time() as frozen:
+            for session in generate(date(2025, 1, 1), date(2026, 12, 31)):
+                at = datetime.combine(session.trade_date, time(9, 30), NEW_YORK)
+                frozen.move_to(at - timedelta(seconds=1))
                 due, wait = crontab.is_due((at - timedelta(days=1)).astimezone(UTC))
-            if session.trade_date.weekday() and session.trade_date - timedelta(days=1) != date(2025, 1, 1):
-                assert (due, wait) == (False, pytest.approx(1, abs=0.01))
-            with freeze_time(at):
+                if session.trade_date.weekday() and session.trade_date - timedelta(days=1) != date(2025, 1, 1):
+                    assert (due, wait) == (False, pytest.approx(1, abs=0.01))
+                frozen.move_to(at)
                 assert crontab.is_due((at - timedelta(hours=1)).astimezone(UTC)).is_due
-            utc.add(f"{at.astimezone(UTC):%H:%M}")
+                utc.add(f"{at.astimezone(UTC):%H:%M}")
         assert utc == {"13:30", "14:30"}  # it follows daylight saving
 
 

@@ -6,6 +6,7 @@ import logging
 import re
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -44,8 +45,12 @@ def refresh(login: Login, *, now: datetime) -> int:
         current = {report.contract.symbol: report for report in reports if report.active}
         rolled = {symbol for symbol, report in current.items() if before.get(symbol) not in (None, report.contract.id)}
         rows.filter(symbol__in=rolled, active=True).update(active=False)
-        for report in reports:
-            _store(login.venue, report, now)
+        Contract.objects.bulk_create(
+            [Contract(venue=login.venue, broker_contract_id=r.contract.id, **_listed(r, now)) for r in reports],
+            update_conflicts=True,
+            unique_fields=["venue", "broker_contract_id"],
+            update_fields=list(_listed(reports[0], now)) if reports else ["seen_at"],
+        )
     for symbol in rolled:
         _tell(login, symbol, before[symbol], current[symbol].name, now)
     return len(rolled)
@@ -99,19 +104,21 @@ def previous(contract: Contract, *, now: datetime) -> Contract | None:
 
 def _store(venue: str, report: ContractReport, now: datetime) -> Contract:
     row, _ = Contract.objects.update_or_create(
-        venue=venue,
-        broker_contract_id=report.contract.id,
-        defaults={
-            "symbol": report.contract.symbol,
-            "name": report.name,
-            "description": report.description[:200],
-            "tick_size": report.contract.tick_size,
-            "tick_value": report.contract.tick_value,
-            "active": report.active,
-            "seen_at": now,
-        },
+        venue=venue, broker_contract_id=report.contract.id, defaults=_listed(report, now)
     )
     return row
+
+
+def _listed(report: ContractReport, now: datetime) -> dict[str, Any]:
+    return {
+        "symbol": report.contract.symbol,
+        "name": report.name,
+        "description": report.description[:200],
+        "tick_size": report.contract.tick_size,
+        "tick_value": report.contract.tick_value,
+        "active": report.active,
+        "seen_at": now,
+    }
 
 
 def _months_before(contract: Contract) -> list[str]:

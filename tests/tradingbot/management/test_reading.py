@@ -132,12 +132,12 @@ def test_orders_show_what_works_all_of_today_or_another_day(run, account, contra
     working = make_order(account, contract)
     ended = make_order(account, contract, status="cancelled", side=-1, reason="cancelled by trader")
     older = make_order(account, contract, status="filled", filled=1, session_date=date(2026, 11, 17))
-    assert run("orders").out.splitlines() == [
-        "id  at                      contract  role   side  quantity  type       price  filled  status   note",
-        (
-            f"{working.pk:>2}  2026-11-18 10:00:00 ET  MNQZ6     entry  buy          1  limit  21,480.25       0  "
-            "working  stop 10.00 away"
-        ),
+    assert [line.split() for line in run("orders").out.splitlines()] == [
+        ["id", "at", "contract", "role", "side", "quantity", "type", "price", "filled", "status", "note"],
+        [
+            *(str(working.pk), "2026-11-18", "10:00:00", "ET", "MNQZ6", "entry", "buy", "1", "limit", "21,480.25"),
+            *("0", "working", "stop", "10.00", "away"),
+        ],
     ]
     assert [row["id"] for row in run("orders", "--all", "--json").document] == [working.pk, ended.pk]
     assert [row["id"] for row in run("orders", "--date", "2026-11-17", "--json").document] == [older.pk]
