@@ -1,6 +1,6 @@
 """A compressed day on the real processes: supervisor, servers, venue, web, two replicas of the workers, two beats.
 
-The calendar says that the session closes early, so that 25 minutes of market time hold the whole story: capture, pair,
+The calendar says that the session closes early, so that half an hour of market time holds the whole story: capture, pair,
 fill, cancel, exit or flatten, report. The venue's own ledger is the truth that our rows are held against.
 """
 
@@ -26,8 +26,8 @@ import pytest
 from tradingbot import servers
 
 ROOT = Path(__file__).resolve().parent.parent
-ANCHOR = "2026-11-20T09:28:00-05:00@30x"
-CLOSES_AT = "2026-11-20 15:15:00+00"  # 10:15 New York: the firm's limit is 10:00, ours 09:50
+ANCHOR = "2026-11-20T09:29:00-05:00@15x"
+CLOSES_AT = "2026-11-20 15:05:00+00"  # 10:05 New York: the firm's limit is 09:50, ours 09:40
 OPEN, FILLED, CANCELLED = 1, 2, 3
 
 pytestmark = [pytest.mark.xdist_group("day"), pytest.mark.timeout(400)]  # one process, and the first to begin
@@ -51,6 +51,7 @@ class Day:
             "FLOWER_PORT": str(flower),
             "VENUE_SEED": "7",
             "OVERNIGHT_ENABLED": "true",
+            **{f"WORKER_{queue}": "1" for queue in ("CRITICAL", "HIGH", "NORMAL", "LOW", "BACKGROUND")},
         }
 
     @contextmanager
@@ -121,8 +122,8 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     ]
     with (
         day.running("manage.py", "up", log="up"),
-        day.running(*replica, "-Q", "critical", "-n", "critical2@%h", "-c", "2", log="critical2"),
-        day.running(*replica, "-Q", "normal,high", "-n", "normal2@%h", "-c", "2", log="normal2"),
+        day.running(*replica, "-Q", "critical", "-n", "critical2@%h", "-c", "1", log="critical2"),
+        day.running(*replica, "-Q", "normal,high", "-n", "normal2@%h", "-c", "1", log="normal2"),
         day.running("-m", "celery", "-A", "tradingbot.celery_app", "beat", "--pidfile=", log="beat2"),
     ):
         day.wait("SELECT 1 FROM tradingbot_notification WHERE kind = 'summary'", "the day's report", 270)
