@@ -1,6 +1,6 @@
 """A compressed day on the real processes: supervisor, servers, venue, web, two replicas of the workers, two beats.
 
-The calendar says that the session closes early, so that half an hour of market time holds the whole story: capture, pair,
+The calendar says that the session closes early, so that half an hour of market time holds all of it: capture, pair,
 fill, cancel, exit or flatten, report. The venue's own ledger is the truth that our rows are held against.
 """
 
