@@ -48,7 +48,10 @@ def page(request: HttpRequest, symbol: str, day: date | None = None) -> HttpResp
         "data": f"{data}?contract={contract.pk}" if contract else "",
         "before": days.filter(trade_date__lt=day).values_list("trade_date", flat=True).first(),
         "after": days.filter(trade_date__gt=day).order_by("trade_date").values_list("trade_date", flat=True).first(),
-        "symbols": Contract.objects.filter(Q(days__isnull=False) | Q(symbol=symbol)).values_list("symbol", flat=True).distinct().order_by("symbol"),
+        "symbols": Contract.objects.filter(Q(days__isnull=False) | Q(symbol=symbol))
+        .values_list("symbol", flat=True)
+        .distinct()
+        .order_by("symbol"),
         "day": day,
         "library": version("litecharts"),
         "is_fullwidth": "1",
