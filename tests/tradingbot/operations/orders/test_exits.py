@@ -75,6 +75,14 @@ def test_past_the_flat_time_a_position_is_closed_without_being_asked(desk: Desk)
     assert Position.objects.get().quantity == 0
 
 
+def test_yesterdays_position_is_flattened_as_soon_as_the_machine_is_back(desk: Desk) -> None:
+    long_position(desk)
+    desk.now = datetime(2026, 11, 19, 14, 0, tzinfo=UTC)  # 09:00 of the next session: far from its own flat time
+    assert not orders.flatten_due(desk.account, now=desk.now)
+    desk.account.refresh_from_db()
+    assert desk.account.flatten_reason == "end of the day"
+
+
 def test_a_protected_position_is_left_alone(desk: Desk) -> None:
     long_position(desk)
     assert protection.check(desk.account, now=desk.now, max_age=0) == []
@@ -149,6 +157,16 @@ def test_the_stop_goes_to_the_entry_after_the_profit_was_reached(desk: Desk, mak
     assert (stop.stop_price, stop.desired_price) == (Decimal(21000), None)
     assert orders.manage(desk.strategy, desk.contract, now=desk.now) == []
     assert Decision.objects.filter(outcome=Outcome.MANAGED).count() == 1
+
+
+def test_a_manual_entry_goes_to_breakeven_too(desk: Desk) -> None:
+    entry = long_position(desk, Management(breakeven_ticks=60))
+    desk.minute(0, 10, 0, 10)
+    desk.minute(10, 65, 10, 60)
+    bars.fetch(desk.contract, now=desk.now)
+    (decision,) = orders.manage(None, desk.contract, now=desk.now)
+    assert (decision.strategy, decision.code) == (None, "breakeven")
+    assert entry.legs.get(role=Role.STOP).desired_price == Decimal(21000)
 
 
 def test_a_price_back_beyond_the_entry_closes_the_position_instead_of_moving_the_stop(
