@@ -83,7 +83,7 @@ def session_of(day: date | None, *, today: date, bars: Path | None = None, symbo
 
 
 def begin_anew(var: Path) -> None:
-    """Empty what an earlier rehearsal left in `var`: its processes, its database, its queues and the venue's ledger.
+    """Empty what an earlier rehearsal left in `var`: its processes, database, queues, market time and ledger.
 
     Whatever state a killed one was in, the next begins at once and from nothing; the servers themselves are kept.
     Raises StartError if one is running, ServerError if the servers cannot start.
@@ -93,6 +93,7 @@ def begin_anew(var: Path) -> None:
 
     with single_instance(var / "run"):
         end_leftovers(var / "run", seconds=_LEFTOVERS_END)
+        (var / "clock.json").unlink(missing_ok=True)
         urls = servers.start(var)
         try:
             with psycopg.connect(urls.database, autocommit=True, connect_timeout=5) as connection:

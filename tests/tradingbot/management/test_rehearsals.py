@@ -113,11 +113,12 @@ def test_what_an_earlier_one_left_is_gone_and_the_servers_answer(tmp_path):
         left.execute("CREATE TABLE yesterday (id int)")
         (tmp_path / "venue.sqlite3").write_text("ledger")
         (tmp_path / "venue.sqlite3-wal").write_text("ledger")
+        (tmp_path / "clock.json").write_text("{}")  # with it the next one would begin in the middle of the killed day
         begin_anew(tmp_path)
         left.close()
         with psycopg.connect(url) as connection:
             assert connection.execute("SELECT to_regclass('yesterday')").fetchone() == (None,)
-        assert list(tmp_path.glob("venue*")) == []
+        assert [*tmp_path.glob("venue*"), *tmp_path.glob("clock.json")] == []
     finally:
         servers.stop(tmp_path)
         link = tmp_path / "postgres"
