@@ -137,13 +137,15 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
         def run(reason: str) -> str:
             orders.request_flatten(account, reason=reason, by=request.user.get_username(), now=clock.now())
             hints.publish("critical.flatten_due", account_id=account.pk)
-            return f"{account}: a worker cancels every order and closes every position; no entry until you resume."
+            return (
+                f"{account}: a worker cancels every order and closes every position; no entry until the session ends."
+            )
 
         return ask(
             request,
             title=f"Flatten {account}?",
             text="Every working order is cancelled and every position is closed at market. "
-            "No entry is sent until somebody resumes trading.",
+            "No entry is sent until the session ends, or somebody resumes trading.",
             button="Flatten now",
             back=_back(account),
             run=run,

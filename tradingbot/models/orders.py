@@ -134,7 +134,11 @@ class Order(models.Model):
         )
         if not moved:
             return False
-        self.refresh_from_db()
+        self.status, self.updated_at = status, at
+        for name, value in changes.items():
+            setattr(self, name, value)
+        if any(hasattr(value, "resolve_expression") for value in changes.values()):
+            self.refresh_from_db(fields=list(changes))
         self.note(status, at=at, before=before, detail=detail)
         return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -13,8 +14,8 @@ from django.db import transaction
 
 from market.orders import OrderStatus, OrderType, Role, Side
 from market.plans import Management
-from risk.gate import EntryRequest, Verdict, decide
-from tradingbot.models import Account, Contract, Decision, Order, Outcome, Strategy
+from risk.gate import EntryRequest, EntrySide, Verdict, decide
+from tradingbot.models import Account, Contract, Decision, Order, OrderEvent, Outcome, Strategy
 from tradingbot.operations import notifications, risk_states
 
 
@@ -79,9 +80,8 @@ def _entries(
 ) -> None:
     """Write the entries and their legs; without a time of its own an entry works until the session's flat time."""
     group = uuid4() if request.oco and len(request.sides) > 1 else None
-    for side in request.sides:
-        price = None if side.price is None else request.contract.price(side.price)
-        entry = Order.objects.create(
+    entries = Order.objects.bulk_create(
+        Order(
             account=decision.account,
             strategy=decision.strategy,
             contract=contract,
@@ -93,8 +93,8 @@ def _entries(
             side=side.side,
             type=side.type,
             quantity=verdict.quantity,
-            limit_price=price if side.type is OrderType.LIMIT else None,
-            stop_price=price if side.type in (OrderType.STOP, OrderType.TRAILING_STOP) else None,
+            limit_price=_price(request, side) if side.type is OrderType.LIMIT else None,
+            stop_price=_price(request, side) if side.type in (OrderType.STOP, OrderType.TRAILING_STOP) else None,
             stop_ticks=side.stop_ticks,
             target_ticks=side.target_ticks,
             breakeven_ticks=management.breakeven_ticks or None,
@@ -103,18 +103,38 @@ def _entries(
             created_at=now,
             updated_at=now,
         )
-        entry.note("intent", at=now, detail={"decision": decision.pk})
+        for side in request.sides
+    )
+    legs = [
+        _leg(entry, role, type_, now)
+        for entry in entries
         for role, type_, ticks in (
-            (Role.STOP, OrderType.STOP, side.stop_ticks),
-            (Role.TARGET, OrderType.LIMIT, side.target_ticks),
-        ):
-            if ticks:
-                _leg(entry, role, type_, now)
+            (Role.STOP, OrderType.STOP, entry.stop_ticks),
+            (Role.TARGET, OrderType.LIMIT, entry.target_ticks),
+        )
+        if ticks
+    ]
+    Order.objects.bulk_create(legs)
+    OrderEvent.objects.bulk_create(
+        OrderEvent(
+            order=entry,
+            at=now,
+            kind="intent",
+            before=entry.status,
+            after=entry.status,
+            detail={"decision": decision.pk},
+        )
+        for entry in entries
+    )
+
+
+def _price(request: EntryRequest, side: EntrySide) -> Decimal | None:
+    return None if side.price is None else request.contract.price(side.price)
 
 
 def _leg(entry: Order, role: Role, type_: OrderType, now: datetime) -> Order:
-    """Return the row of a bracket leg: it travels with its entry and has no price before the fill."""
-    return Order.objects.create(
+    """Return the unsaved row of a bracket leg: it travels with its entry and has no price before the fill."""
+    return Order(
         account=entry.account,
         strategy=entry.strategy,
         contract=entry.contract,
