@@ -51,9 +51,6 @@ def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]
 
 def _repair(account: Account, contract: Contract, report: PositionReport, missing: int, now: datetime) -> list[str]:
     Position.objects.get_or_create(account=account, contract=contract)
-    Position.objects.filter(account=account, contract=contract).update(
-        unprotected_since=Coalesce("unprotected_since", Now())
-    )
     position = Position.objects.select_related("contract").get(account=account, contract=contract)
     entry = _entry(account, contract)
     if entry is None:
@@ -67,6 +64,7 @@ def _repair(account: Account, contract: Contract, report: PositionReport, missin
             now=now,
         )
         return [f"{contract.symbol}: {report.quantity:+d} without a stop, not ours"]
+    Position.objects.filter(pk=position.pk).update(unprotected_since=Coalesce("unprotected_since", Now()))
     waited = _waited(position)
     if waited >= _CLOSE:
         return [_close(account, position, now)]

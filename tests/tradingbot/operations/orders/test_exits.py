@@ -115,6 +115,24 @@ def test_nine_seconds_without_a_stop_close_the_position(desk: Desk) -> None:
     assert not Order.objects.live().exists()
 
 
+def test_a_foreign_position_is_told_and_left_to_its_owner(desk: Desk) -> None:
+    desk.broker.place(
+        PlaceOrder(
+            account_id=desk.account.broker_account_id,
+            contract_id=desk.contract.broker_contract_id,
+            tag="by hand",
+            side=Side.BUY,
+            type=OrderType.MARKET,
+            quantity=1,
+        )
+    )
+    for _ in range(2):
+        assert protection.check(desk.account, now=desk.now, max_age=0) == ["MNQ: +1 without a stop, not ours"]
+    assert Position.objects.get().unprotected_since is None  # nobody looks at it every two seconds
+    assert Notification.objects.filter(title__contains="without a stop").count() == 1
+    assert len(desk.venue.ledger.positions(desk.account.broker_account_id)) == 1
+
+
 def test_surplus_stops_are_cancelled_at_once(desk: Desk) -> None:
     long_position(desk)
     (second,) = orders.protect(desk.account, desk.contract, stop=Decimal(20980), target=None, now=desk.now, by="test")
