@@ -43,3 +43,4 @@ class Command(BaseCommand):
         self.stdout.write(f"login          {ADMIN}, password: {password}")
         self.stdout.write(f"tasks          http://127.0.0.1:{settings.FLOWER_PORT}/")
         self.stdout.write("Ctrl-C stops everything cleanly")
+        self.stdout.flush()
