@@ -81,7 +81,8 @@ def _round(contract) -> tuple[float, float]:
         if len(answers) == 2:
             break
         if time.monotonic() > give_up:
-            sys.exit(f"no orders: {list(Decision.objects.values_list('sentence', flat=True))}")
+            said = list(Decision.objects.values_list("sentence", flat=True))
+            sys.exit(f"no orders: {said} {list(Order.objects.values_list('role', 'status', 'reason'))}")
         time.sleep(0.002)
     return tuple((at.timestamp() - published) * 1000 for at in answers)
 
