@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks import stack
@@ -52,8 +53,9 @@ def _measure(*, freeze: bool) -> tuple[float, dict[str, float]]:
         servers = json.loads((stack.VAR / "servers.json").read_text())
         roots = [psutil.Process(up.pid), *(psutil.Process(server["pid"]) for server in servers.values())]
         for process in [p for root in roots for p in (root, *root.children(recursive=True))]:
-            name = _name(process)
-            parts[name] = parts.get(name, 0) + process.memory_full_info().pss / 1e6
+            with suppress(psutil.NoSuchProcess):  # a worker's child may just be replaced
+                name = _name(process)
+                parts[name] = parts.get(name, 0) + process.memory_full_info().pss / 1e6
         return sum(parts.values()), parts
     finally:
         up.terminate()
