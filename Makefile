@@ -14,12 +14,13 @@ DAY ?=
 NAME ?=
 ARGS ?=
 
-.PHONY: help demo run test check fmt bench lock venv main dev
+.PHONY: help demo run test coverage check fmt bench lock venv main dev
 
 help: ## what there is
 	@echo "make demo    a whole trading day on the simulated venue  (SPEED=30, DAY=2026-11-18)"
 	@echo "make run     all processes in real time with your .env; paper trading unless told otherwise"
 	@echo "make test    the whole suite on real servers             (ARGS='-k name' passes on to pytest)"
+	@echo "make coverage the same, with the lines that no test runs"
 	@echo "make check   lint, format, types, import directions, missing migrations"
 	@echo "make fmt     format and sort"
 	@echo "make bench   benchmarks                                  (NAME=order_path for one)"
@@ -32,6 +33,9 @@ run: main
 	@exec $(PY) manage.py up
 
 test: dev
+	@exec $(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
+
+coverage: dev
 	@exec $(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup --cov --cov-report=term $(ARGS)
 
 check: dev

@@ -84,8 +84,9 @@ def _claim(order: Order, now: datetime) -> bool:
         )
         if not claimed:
             return False
+        contract = order.contract
         order.refresh_from_db()
-        order.account = account
+        order.account, order.contract = account, contract  # known already: refreshing forgets them
         order.note("claimed", at=now, before=OrderStatus.NEW, detail={"attempt": order.attempt})
     return True
 
