@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import signal
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from celery.beat import Service
+from celery.signals import beat_init
 from django.db import connection
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 from freezegun import freeze_time
@@ -52,6 +55,7 @@ def run(scheduler: Scheduler, ticks: int = 200) -> float:
 
 class TestEntries:
     def test_every_entry_is_a_task_of_ours_and_expires_before_its_next(self, db):
+        app.loader.import_default_modules()
         sync_entries()
         for row in PeriodicTask.objects.all():
             assert row.task in app.tasks
@@ -103,8 +107,9 @@ class TestEntries:
         sync_entries()
         crontab = PeriodicTask.objects.get(name=CAPTURE).crontab.schedule
         utc = set()
+        sessions = generate(date(2025, 1, 1), date(2026, 12, 31))  # pandas must not be imported under a false clock
         with freeze_time() as frozen:
-            for session in generate(date(2025, 1, 1), date(2026, 12, 31)):
+            for session in sessions:
                 at = datetime.combine(session.trade_date, time(9, 30), NEW_YORK)
                 frozen.move_to(at - timedelta(seconds=1))
                 due, wait = crontab.is_due((at - timedelta(days=1)).astimezone(UTC))
@@ -183,3 +188,16 @@ def rewind(scheduler: Scheduler) -> None:
         if entry.name != CAPTURE:
             entry.last_run_at -= timedelta(days=1)
     scheduler._heap = None
+
+
+def test_a_signal_ends_beat_after_the_tick_in_hand():
+    service = Service(app)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        beat_init.send(sender=service)
+        assert not service._is_shutdown.is_set()
+        signal.raise_signal(signal.SIGTERM)  # nothing is raised into what runs
+        assert service._is_shutdown.is_set()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
