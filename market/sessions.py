@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 NEW_YORK = "America/New_York"
@@ -49,6 +50,7 @@ def trade_date_of(at: datetime) -> date:
     return day + timedelta(days=7 - day.weekday()) if day.weekday() >= 5 else day
 
 
+@lru_cache(maxsize=4096)
 def regular_session(trade_date: date) -> Session:
     """Return the session of an ordinary trading day. Raises ValueError for a Saturday or Sunday."""
     return session_until(trade_date, _local(trade_date, CLOSE, NEW_YORK), early_close=False)

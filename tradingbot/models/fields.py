@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -27,13 +28,13 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
     """
 
     def get_prep_value(self, value: Any) -> Any:
-        return _cipher().encrypt(value.encode()).decode() if value else value
+        return _cipher(*settings.ENCRYPTION_KEYS).encrypt(value.encode()).decode() if value else value
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> str | None:
         if not value:
             return value
         try:
-            return _cipher().decrypt(value.encode()).decode()
+            return _decrypted(value, *settings.ENCRYPTION_KEYS)
         except InvalidToken as error:
             raise ImproperlyConfigured(
                 "ENCRYPTION_KEY does not decrypt what is stored: restore the key that wrote it, "
@@ -41,8 +42,14 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
             ) from error
 
 
-def _cipher() -> MultiFernet:
-    return MultiFernet([Fernet(_fernet_key(key)) for key in settings.ENCRYPTION_KEYS])
+@lru_cache(maxsize=64)  # every order reads its login
+def _decrypted(value: str, *keys: str) -> str:
+    return _cipher(*keys).decrypt(value.encode()).decode()
+
+
+@cache
+def _cipher(*keys: str) -> MultiFernet:
+    return MultiFernet([Fernet(_fernet_key(key)) for key in keys])
 
 
 def _fernet_key(text: str) -> bytes:

@@ -39,14 +39,16 @@ def evaluate(contract: Contract, *, now: datetime) -> list[Decision]:
 
     A strategy that fails leaves a FAILED decision and an alert, and does not keep the others from their turn.
     """
-    taken = _manage_manual(contract, now)
+    held = bool(orders.holders(contract))
+    taken = _manage_manual(contract, now) if held else []
     rows = sessions.strategies_on(contract, now=now)
     sight = look(contract, rows, now=now) if rows else None
     if sight is None:
         return taken
     for row in rows:
         try:
-            taken += orders.manage(row, contract, now=now)
+            if held:
+                taken += orders.manage(row, contract, now=now)
             taken += _evaluate(row, contract, sight, now)
         except SoftTimeLimitExceeded:
             raise
@@ -113,41 +115,61 @@ def _act(
     The account's row is locked first, as everywhere, so that nobody waits for the other in a circle.
     """
     denial = _denial(contract, sight, signal, managed, now) or _near_daily_loss(row.account, params)
-    with transaction.atomic():
-        Account.objects.select_for_update(of=("self",)).get(pk=row.account_id)
-        if not _claim(row, sight):
-            return []
-        if denial:
-            outcome, code, sentence = denial
-            decision = _decide(row, contract, sight, outcome, code, sentence, now, signal.closed_at, signal.figures)
-            _alert(row, decision, now)
+    try:
+        with transaction.atomic():
+            account = orders.lock(row.account_id)
             leaving: list[Order] = []
-        else:
-            leaving = _exits(row, contract, signal, now)
-            request = _request(contract.spec, sight, signal, params.size)
-            if request is None:
-                sentence = f"{row.symbol}: the position is to be closed" if leaving else "Nothing is open to be closed."
-                decision = _decide(
-                    row, contract, sight, Outcome.MANAGED, "exit", sentence, now, signal.closed_at, signal.figures
-                )
+            if denial:
+                outcome, code, sentence = denial
+                decision = _decide(row, contract, sight, outcome, code, sentence, now, signal.closed_at, signal.figures)
+                _alert(row, decision, now)
             else:
-                decision = orders.open(
-                    account=row.account,
-                    contract=contract,
-                    request=request,
-                    session_date=sight.session.trade_date,
-                    now=now,
-                    strategy=row,
-                    inputs=_inputs(contract, signal.figures),
-                    bar_closed_at=signal.closed_at,
-                    management=managed,
-                )
-                leaving += decision.orders.filter(role=Role.ENTRY).select_related("contract", "account__login")
-        Strategy.objects.filter(pk=row.pk).update(last_reason=decision.sentence[:300])
+                decision, leaving = _ask(row, account, contract, sight, signal, params, managed, now)
+            if not _claim(row, sight, decision.sentence):
+                raise _TakenByAnother
+    except _TakenByAnother:
+        return []
     for order in leaving:
         if may_mutate():  # else the sweeper sends it
             orders.send(order, now=now)
     return [decision]
+
+
+class _TakenByAnother(Exception):
+    """Another worker has the bar, or the strategy was switched off: what this one wrote is taken back."""
+
+
+def _ask(
+    row: Strategy,
+    account: Account,
+    contract: Contract,
+    sight: Sight,
+    signal: Signal,
+    params: Any,
+    managed: Management,
+    now: datetime,
+) -> tuple[Decision, list[Order]]:
+    """Write what the signal asks of the locked account; returns the decision and the orders that are to be sent."""
+    leaving = _exits(row, contract, signal, now)
+    request = _request(contract.spec, sight, signal, params.size)
+    if request is None:
+        sentence = f"{row.symbol}: the position is to be closed" if leaving else "Nothing is open to be closed."
+        return (
+            _decide(row, contract, sight, Outcome.MANAGED, "exit", sentence, now, signal.closed_at, signal.figures),
+            leaving,
+        )
+    decision, entries = orders.open_locked(
+        account=account,
+        contract=contract,
+        request=request,
+        session_date=sight.session.trade_date,
+        now=now,
+        strategy=row,
+        inputs=_inputs(contract, signal.figures),
+        bar_closed_at=signal.closed_at,
+        management=managed,
+    )
+    return decision, leaving + entries
 
 
 def _denial(
@@ -170,11 +192,13 @@ def _denial(
         return Outcome.MISSED, "too_late", sentence
     if not set(_RANGE) <= signal.figures.keys():
         return None
+    planned = tuple(contract.spec.price(int(signal.figures[name])) for name in _RANGE)
+    if sight.captured == planned:
+        return None
     try:
         captured = bars.capture_range(contract, sight.session, now=now)
     except bars.NotCovered as error:
         return Outcome.DENIED, "range_incomplete", str(error)
-    planned = tuple(contract.spec.price(int(signal.figures[name])) for name in _RANGE)
     if (captured.high, captured.low) != planned:
         sentence = (
             f"The captured range is {contract.text(captured.low)} – {contract.text(captured.high)}, the plan's is "

@@ -7,30 +7,32 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 
-from django.db.models import Count, DecimalField, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Q, QuerySet
 
 from market.orders import ENTRY_TAKEN, LIVE, OrderStatus, OrderType, Role, Side
-from market.sessions import flat_by, trade_date_of
+from market.sessions import Session, flat_by, trade_date_of
 from risk import drawdown, limits, rulebook
 from risk.gate import Exposure, RiskState
 from tradingbot.clock import speed
-from tradingbot.models import Account, Balance, BarDay, CalendarDay, Contract, Order, Position, Stage, Strategy, Trade
-from tradingbot.operations import bars
+from tradingbot.models import Account, Balance, Contract, Order, Position, Stage, Strategy
+from tradingbot.operations import bars, statements
 
 _LATENCY = 5.0  # machine seconds that fetching and deciding may take on top of the age that prices may have
 _STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
 _PROTECTING = (OrderStatus.WORKING, OrderStatus.PARTIAL)
+_LIVE = [status.value for status in LIVE]
 
 
 def risk_state(account: Account, contract: Contract, strategy: Strategy | None, *, now: datetime) -> RiskState:
     """Return the state of `account` for an entry in `contract`. Reads our own rows only; nothing unknown is guessed."""
-    day = _calendar(now)
-    session = day.session if day else None
-    trade_date = session.trade_date if session else trade_date_of(now)
+    trade_date = trade_date_of(now)
     facts = _facts(account, contract, trade_date, now)
-    orders = _orders(account)
-    positions = list(account.positions.exclude(quantity=0, broker_quantity=0).select_related("contract"))
+    session = facts.session
+    if session is not None and session.trade_date != trade_date:  # a calendar that a person edited
+        trade_date = session.trade_date
+        facts = _facts(account, contract, trade_date, now)
+    orders = _orders(account) if facts.has_orders else []
+    positions = list(_open(account)) if facts.has_positions else []
     worth = worth_of(account, positions, realised=facts.realised, trade_date=trade_date)
     return RiskState(
         now=now,
@@ -44,7 +46,7 @@ def risk_state(account: Account, contract: Contract, strategy: Strategy | None, 
         session=session,
         flat_at=flat_by(session) if session else None,
         entries_until=limits.entries_until(session) if session else None,
-        calendar_until=day.until if day else None,  # type: ignore[attr-defined]
+        calendar_until=facts.calendar_until if session else None,
         prices_at=facts.covered_until,
         price_age=limits.PRICE_AGE + _LATENCY * speed,
         balance=worth.balance,
@@ -179,74 +181,74 @@ def _reduces(order: Order, quantity: int, held: list[int]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    covered_until: datetime | None
+    """What is not in the rows of the account, its positions and its orders; `calendar_until` is its last date."""
+
     balance_age: float | None
+    covered_until: datetime | None
     realised: Decimal
-    entries_minute: int
     entries_session: int
+    entries_minute: int
     exposed_accounts: int
+    has_orders: bool
+    has_positions: bool
+    calendar_until: date | None
+    session: Session | None
+
+
+_FACTS = """
+SELECT
+    extract(epoch FROM statement_timestamp() - %(read_at)s::timestamptz)::float,
+    (SELECT covered_until FROM tradingbot_barday WHERE contract_id = %(contract)s ORDER BY trade_date DESC LIMIT 1),
+    (SELECT coalesce(sum(net), 0) FROM tradingbot_trade
+     WHERE account_id = %(account)s AND exited_at > %(balance_at)s),
+    (SELECT count(*) FROM tradingbot_order
+     WHERE account_id = %(account)s AND role = 'entry' AND session_date = %(trade_date)s),
+    (SELECT count(*) FROM tradingbot_order
+     WHERE account_id = %(account)s AND role = 'entry' AND session_date = %(trade_date)s
+       AND created_at > %(minute_ago)s),
+    (SELECT count(*) FROM tradingbot_account other
+     WHERE other.login_id = %(login)s AND other.id <> %(account)s AND (
+         EXISTS (SELECT 1 FROM tradingbot_order o WHERE o.account_id = other.id AND o.status = ANY(%(live)s))
+         OR EXISTS (SELECT 1 FROM tradingbot_position p
+                    WHERE p.account_id = other.id AND (p.quantity <> 0 OR p.broker_quantity <> 0)))),
+    EXISTS (SELECT 1 FROM tradingbot_order
+            WHERE account_id = %(account)s AND (status = ANY(%(live)s) OR (status = 'abandoned' AND role = 'entry'))),
+    EXISTS (SELECT 1 FROM tradingbot_position
+            WHERE account_id = %(account)s AND (quantity <> 0 OR broker_quantity <> 0)),
+    (SELECT max(trade_date) FROM tradingbot_calendarday),
+    day.trade_date, day.opens_at, day.closes_at, day.rth_opens_at, day.early_close
+FROM (SELECT 1) always
+LEFT JOIN tradingbot_calendarday day ON day.opens_at <= %(now)s AND day.closes_at > %(now)s
+ORDER BY day.trade_date
+LIMIT 1
+"""
 
 
 def _facts(account: Account, contract: Contract, trade_date: date, now: datetime) -> _Facts:
-    """Return in one query what is not in the rows of the account, its positions and its orders."""
-    entries = Order.objects.filter(account=OuterRef("pk"), role=Role.ENTRY, session_date=trade_date)
-    trades = Trade.objects.filter(account=OuterRef("pk"), exited_at__gt=account.balance_at or now)
-    exposed = (
-        Account.objects.filter(login=OuterRef("login"))
-        .exclude(pk=account.pk)
-        .filter(
-            Exists(Order.objects.filter(account=OuterRef("pk"), status__in=LIVE))
-            | Exists(Position.objects.filter(account=OuterRef("pk")).exclude(quantity=0, broker_quantity=0))
-        )
-    )
-    row = (
-        Account.objects.filter(pk=account.pk)
-        .annotate(
-            machine_now=Now(),
-            covered_until=Subquery(
-                BarDay.objects.filter(contract=contract).order_by("-trade_date").values("covered_until")[:1]
-            ),
-            realised=Coalesce(
-                Subquery(_summed(trades, Sum("net")), output_field=DecimalField()),
-                Decimal(0),
-                output_field=DecimalField(),
-            ),
-            entries_session=_count(entries, "account"),
-            entries_minute=_count(entries.filter(created_at__gt=now - timedelta(minutes=1)), "account"),
-            exposed_accounts=_count(exposed, "login"),
-        )
-        .values("machine_now", "covered_until", "realised", "entries_session", "entries_minute", "exposed_accounts")
-        .get()
-    )
-    read_at = account.balance_read_at
-    return _Facts(
-        covered_until=row["covered_until"],
-        balance_age=(row["machine_now"] - read_at).total_seconds() if read_at else None,
-        realised=row["realised"],
-        entries_minute=row["entries_minute"],
-        entries_session=row["entries_session"],
-        exposed_accounts=row["exposed_accounts"],
-    )
-
-
-def _summed(rows: QuerySet[Trade], total: Sum) -> QuerySet[Trade, Decimal]:
-    return rows.order_by().values("account").annotate(total=total).values_list("total", flat=True)
-
-
-def _count(rows: QuerySet[Order] | QuerySet[Account], by: str) -> Coalesce:
-    grouped = rows.order_by().values(by).annotate(number=Count("pk")).values("number")
-    return Coalesce(Subquery(grouped, output_field=IntegerField()), 0)
-
-
-def _calendar(now: datetime) -> CalendarDay | None:
-    """Return the open session's row with `until`, the last date that the calendar knows."""
-    last = CalendarDay.objects.order_by("-trade_date").values("trade_date")[:1]
-    return CalendarDay.objects.filter(opens_at__lte=now, closes_at__gt=now).annotate(until=Subquery(last)).first()
+    """Read in one statement: the account is locked meanwhile, and the market does not wait."""
+    values = {
+        "account": account.pk,
+        "login": account.login_id,
+        "contract": contract.pk,
+        "read_at": account.balance_read_at,
+        "balance_at": account.balance_at or now,
+        "trade_date": trade_date,
+        "minute_ago": now - timedelta(minutes=1),
+        "now": now,
+        "live": _LIVE,
+    }
+    (row,) = statements.rows(_FACTS, values)
+    session = Session(*row[9:]) if row[9] else None
+    return _Facts(*(*row[:9], session))
 
 
 def _orders(account: Account) -> list[Order]:
     rows = account.orders.filter(Q(status__in=LIVE) | Q(status=OrderStatus.ABANDONED, role=Role.ENTRY))
     return list(rows.select_related("contract", "parent").order_by())
+
+
+def _open(account: Account) -> QuerySet[Position]:
+    return account.positions.exclude(quantity=0, broker_quantity=0).select_related("contract")
 
 
 def _takes(order: Order, strategy: Strategy | None, trade_date: date) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from celery.exceptions import SoftTimeLimitExceeded
+from billiard.exceptions import SoftTimeLimitExceeded  # what ends a task of Celery; guard has none
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from market.sessions import Session, flat_by, trade_date_of, tradeable
+from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Position, SessionStep, Strategy
 from tradingbot.operations import notifications, session_steps
 from tradingbot.operations.calendar import current, ensure_calendar, session_for, upcoming
@@ -69,34 +70,37 @@ def plan_missing(*, now: datetime) -> int:
     return sum(plan(account, now=now) for account in dict.fromkeys(lacking))
 
 
-def due(*, now: datetime) -> int:
-    """Claim and run what is due; past its deadline a step is MISSED, with an alert. Returns how many ran."""
+def due(*, now: datetime, left_for: timedelta = timedelta()) -> int:
+    """Claim and run what is due; past its deadline a step is MISSED, with an alert. Returns how many ran.
+
+    left_for   market time for which a due step is left to other processes
+    """
     abandoned = Q(state=State.RUNNING, claimed_at__lt=Now() - _CLAIM_IS_OVER)
     watched = Q(account__enabled=True, account__login__enabled=True)
-    steps = SessionStep.objects.filter(watched, Q(state=State.PENDING) | abandoned, due_at__lte=now)
+    steps = SessionStep.objects.filter(watched, Q(state=State.PENDING) | abandoned, due_at__lte=now - left_for)
     ran = 0
     for step in sorted(steps.select_related("account__login", "strategy", "contract"), key=session_steps.urgency):
         if now > step.deadline:
             _miss(step, now)
         elif _claim(step):
+            point(f"{step.step}.after_claim")
             ran += _run(step, now)
+            point(f"{step.step}.after_step")
     return ran
 
 
 def strategies_on(contract: Contract, *, now: datetime) -> list[Strategy]:
     """Return the enabled strategies that trade `contract` in this session: the plan's month, else the front."""
-    planned = _planned_contracts(now)
+    fixed = _captures(now).filter(strategy=OuterRef("pk")).order_by("pk").values("contract")[:1]
     rows = Strategy.objects.filter(
         enabled=True,
         symbol=contract.symbol,
         account__enabled=True,
         account__login__enabled=True,
         account__login__venue=contract.venue,
-    )
+    ).annotate(fixed=Subquery(fixed))
     front = contract.pk if contract.active else None
-    return [
-        row for row in rows.select_related("account__login").order_by("pk") if planned.get(row.pk, front) == contract.pk
-    ]
+    return [row for row in rows.select_related("account__login").order_by("pk") if (row.fixed or front) == contract.pk]
 
 
 def contracts_in_use(*, now: datetime) -> list[Contract]:
@@ -112,10 +116,13 @@ def contracts_in_use(*, now: datetime) -> list[Contract]:
 
 def _planned_contracts(now: datetime) -> dict[int, int]:
     """Return by strategy the contract that the plan of this session fixes."""
-    steps = SessionStep.objects.filter(
-        session_date=trade_date_of(now), step=SessionStep.Step.CAPTURE, contract__isnull=False, strategy__enabled=True
+    return dict(_captures(now).filter(strategy__enabled=True).values_list("strategy_id", "contract_id"))
+
+
+def _captures(now: datetime) -> QuerySet[SessionStep]:
+    return SessionStep.objects.filter(
+        session_date=trade_date_of(now), step=SessionStep.Step.CAPTURE, contract__isnull=False
     )
-    return dict(steps.values_list("strategy_id", "contract_id"))
 
 
 def _planned(now: datetime) -> list[Session]:
@@ -156,6 +163,7 @@ def _run(step: SessionStep, now: datetime) -> bool:
             now=now,
         )
         return False
+    point(f"{step.step}.before_done")
     mine = SessionStep.objects.filter(pk=step.pk, state=State.RUNNING, attempts=step.attempts)
     return bool(mine.update(state=State.DONE, done_at=now, note=note[:300]))
 

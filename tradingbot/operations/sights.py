@@ -4,31 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-
-from django.db.models import Count, Max
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
 
 import strategies as registry
 from market.bars import Bars, Timeframe, moment
 from market.plans import Frames, frames
 from market.sessions import Session
 from strategies.parameters import ParameterError
-from tradingbot.models import BarDay, Contract, Strategy
-from tradingbot.operations import bars, calendar
-from tradingbot.operations.bars.storing import MINUTE, days, join, load
+from tradingbot.models import Contract, Strategy
+from tradingbot.operations import bars, statements
+from tradingbot.operations.bars.storing import MINUTE, Day, Version, join, load
 
 _SESSIONS_IN = {"d": 1, "w": 5, "M": 23}
 _MINUTES_OF_SESSION = 1380
 _daily: dict[tuple[int, int], tuple[object, Bars]] = {}
 
+# The sessions that have opened, what is stored of each, and what changes when a complete day of the product does.
+_KNOWN = """
+SELECT day.trade_date, day.opens_at, day.closes_at, day.rth_opens_at, day.early_close,
+       stored.id, stored.updated_at, stored.covered_until, stored.count, stored.complete,
+       captured.high, captured.low, product.days, product.changed, product.last
+FROM (
+    SELECT * FROM tradingbot_calendarday WHERE opens_at <= %(now)s ORDER BY opens_at DESC LIMIT %(sessions)s
+) day
+LEFT JOIN tradingbot_barday stored ON stored.contract_id = %(contract)s AND stored.trade_date = day.trade_date
+LEFT JOIN tradingbot_overnightrange captured
+    ON captured.contract_id = %(contract)s AND captured.session_date = day.trade_date
+CROSS JOIN (
+    SELECT count(*) AS days, max(complete.updated_at) AS changed, max(complete.trade_date) AS last
+    FROM tradingbot_barday complete
+    JOIN tradingbot_contract month ON month.id = complete.contract_id
+    WHERE month.venue = %(venue)s AND month.symbol = %(symbol)s AND complete.complete
+) product
+ORDER BY day.opens_at
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Frames of one contract, the session of the newest bar, and when that bar closed."""
+    """Frames of one contract, the session of the newest bar, when that bar closed, the captured range (high, low)."""
 
     frames: Frames
     session: Session
     closed_at: datetime
+    captured: tuple[Decimal, Decimal] | None
 
 
 def look(contract: Contract, rows: Iterable[Strategy], *, now: datetime) -> Sight | None:
@@ -37,12 +58,12 @@ def look(contract: Contract, rows: Iterable[Strategy], *, now: datetime) -> Sigh
     It ends before the first minute that is not known: a row of a plan never rests on bars with a hole.
     """
     needed = _needed(rows)
-    opened = calendar.recent(now, needed.pop(Timeframe.M1, 0) // _MINUTES_OF_SESSION + 3)
-    if not opened:
+    known = _known(contract, needed.pop(Timeframe.M1, 0) // _MINUTES_OF_SESSION + 3, now)
+    if not known.sessions:
         return None
-    stored = days(contract, opened[0].trade_date, opened[-1].trade_date)
-    known = next((day.covered_until for day in stored if day.trade_date == opened[-1].trade_date), opened[-1].opens_at)
-    minutes = join(load(stored)).between(opened[0].opens_at, min(known, now))
+    opened = known.sessions
+    until = next((day.covered_until for day in known.days if day.trade_date == opened[-1].trade_date), None)
+    minutes = join(load(known.days)).between(opened[0].opens_at, min(until or opened[-1].opens_at, now))
     if not len(minutes):
         return None
     newest = moment(minutes.opened_at[-1])
@@ -50,8 +71,37 @@ def look(contract: Contract, rows: Iterable[Strategy], *, now: datetime) -> Sigh
     if session is None:
         return None
     longer = [count * _SESSIONS_IN[timeframe.unit] for timeframe, count in needed.items() if timeframe.unit in "dwM"]
-    daily = _daily_bars(contract, max(longer) + 1, now) if longer else None
-    return Sight(frames(minutes, opened, list(needed), daily), session, newest + MINUTE)
+    daily = _daily_bars(contract, max(longer) + 1, known.version, now) if longer else None
+    captured = known.ranges.get(session.trade_date)
+    return Sight(frames(minutes, opened, list(needed), daily), session, newest + MINUTE, captured)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Sessions that have opened, oldest first, the stored days and captured ranges of them.
+
+    version   another one when a complete day of the product was added or changed
+    """
+
+    sessions: list[Session]
+    days: list[Day]
+    ranges: dict[date, tuple[Decimal, Decimal]]
+    version: tuple[Any, ...]
+
+
+def _known(contract: Contract, sessions: int, now: datetime) -> _Known:
+    """Read in one statement what is known without the bars themselves: this stands on the way of every order."""
+    values = {
+        "now": now,
+        "sessions": sessions,
+        "contract": contract.pk,
+        "venue": contract.venue,
+        "symbol": contract.symbol,
+    }
+    rows = statements.rows(_KNOWN, values)
+    days = [Day(row[0], Version(*row[5:9]), row[9]) for row in rows if row[5] is not None]
+    ranges = {row[0]: (row[10], row[11]) for row in rows if row[10] is not None}
+    return _Known([Session(*row[:5]) for row in rows], days, ranges, rows[0][12:] if rows else ())
 
 
 def _needed(rows: Iterable[Strategy]) -> dict[Timeframe, int]:
@@ -68,11 +118,9 @@ def _needed(rows: Iterable[Strategy]) -> dict[Timeframe, int]:
     return needed
 
 
-def _daily_bars(contract: Contract, sessions: int, now: datetime) -> Bars:
+def _daily_bars(contract: Contract, sessions: int, version: object, now: datetime) -> Bars:
     """Return the daily series; made anew when a session ended or a day of the product changed."""
-    days = BarDay.objects.filter(contract__venue=contract.venue, contract__symbol=contract.symbol, complete=True)
-    state = days.aggregate(count=Count("pk"), changed=Max("updated_at"), last=Max("trade_date"))
     kept = _daily.get((contract.pk, sessions))
-    if kept is None or kept[0] != state:
-        kept = _daily[contract.pk, sessions] = (state, bars.daily(contract, sessions=sessions, now=now))
+    if kept is None or kept[0] != version:
+        kept = _daily[contract.pk, sessions] = (version, bars.daily(contract, sessions=sessions, now=now))
     return kept[1]

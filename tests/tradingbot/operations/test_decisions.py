@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal as D
 from threading import Barrier, Thread
@@ -13,7 +14,17 @@ from django.db.models import F
 from market.orders import OrderStatus, OrderType, Role, Side
 from market.sessions import regular_session
 from tests.factories import NOW
-from tradingbot.models import Account, Contract, Decision, Heartbeat, Notification, Order, OvernightRange, Strategy
+from tradingbot.models import (
+    Account,
+    BarDay,
+    Contract,
+    Decision,
+    Heartbeat,
+    Notification,
+    Order,
+    OvernightRange,
+    Strategy,
+)
 from tradingbot.operations import accounts, bars, contracts, decisions, heartbeats, reconciliation, sessions
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -41,10 +52,28 @@ def make_ready(stage) -> Contract:
     contracts.refresh(stage.login, now=NOW)
     contract = Contract.objects.get(symbol="MNQ", active=True)
     sessions.plan(stage.account, now=NOW)
-    bars.backfill(contract, sessions=17, now=NOW)
+    record_seventeen_sessions(contract)
     accounts.refresh(stage.account, now=NOW)
     reconciliation.reconcile(stage.account, now=NOW)
     return contract
+
+
+RECORDED: list[BarDay] = []
+
+
+def record_seventeen_sessions(contract: Contract) -> None:
+    """Read the bars from the venue, once a test process: they are the same for every test."""
+    if RECORDED:
+        BarDay.objects.bulk_create([replace_keys(day, contract) for day in RECORDED])
+    else:
+        bars.backfill(contract, sessions=17, now=NOW)
+        RECORDED.extend(BarDay.objects.all())
+
+
+def replace_keys(day: BarDay, contract: Contract) -> BarDay:
+    row = copy(day)
+    row.pk, row.contract = None, contract
+    return row
 
 
 @pytest.fixture
@@ -218,7 +247,7 @@ class TestTwoWorkers:
         strategy.refresh_from_db()
         assert strategy.evaluations == 1
 
-    def test_a_crash_between_claim_and_intent_leaves_neither(self, stage, strategy, monkeypatch):
+    def test_a_crash_between_intent_and_claim_leaves_neither(self, stage, strategy, monkeypatch):
         contract = make_ready(stage)
         stage.time.at = OPEN
         bars.fetch(contract, now=OPEN)
@@ -227,15 +256,17 @@ class TestTwoWorkers:
         class Died(BaseException):
             """The process is killed here."""
 
-        def die(**_: object) -> None:
+        def die(*_: object) -> bool:
+            assert Order.objects.filter(role=Role.ENTRY).count() == 2
             raise Died
 
         with monkeypatch.context() as patched:
-            patched.setattr(decisions.orders, "open", die)
+            patched.setattr(decisions, "_claim", die)
             with pytest.raises(Died):
                 decisions.evaluate(contract, now=OPEN)
         strategy.refresh_from_db()
         assert strategy.last_evaluated_at is None
+        assert not Order.objects.exists()
         (decision,) = decisions.evaluate(contract, now=OPEN)
         assert decision.outcome == "ordered"
 

@@ -7,25 +7,33 @@ what became of a call whose answer is unknown.
 from tradingbot.operations.orders.changing import cancel, modify, request_cancel, request_modify
 from tradingbot.operations.orders.closing import exit, protect
 from tradingbot.operations.orders.flattening import emergency_stop, flatten, flatten_due, request_flatten
-from tradingbot.operations.orders.managing import manage
-from tradingbot.operations.orders.opening import open
-from tradingbot.operations.orders.resolving import resolve
+from tradingbot.operations.orders.managing import holders, manage
+from tradingbot.operations.orders.opening import lock, open, open_locked
+from tradingbot.operations.orders.resending import resend_stop
+from tradingbot.operations.orders.resolving import end_ghosts, expire_claims, resolve
 from tradingbot.operations.orders.sending import send
-from tradingbot.operations.orders.sweeping import sweep
+from tradingbot.operations.orders.sweeping import finish, sweep
 
 __all__ = [
     "cancel",
     "emergency_stop",
+    "end_ghosts",
     "exit",
+    "expire_claims",
+    "finish",
     "flatten",
     "flatten_due",
+    "holders",
+    "lock",
     "manage",
     "modify",
     "open",
+    "open_locked",
     "protect",
     "request_cancel",
     "request_flatten",
     "request_modify",
+    "resend_stop",
     "resolve",
     "send",
     "sweep",

@@ -12,11 +12,20 @@ from market.bars import epoch
 from market.orders import OrderStatus, OrderType, Role, Side
 from market.sessions import trade_date_of
 from tradingbot.models import Contract, Decision, Order, Outcome, Position, Strategy
-from tradingbot.operations import bars, snapshots, venues
+from tradingbot.operations import bars, snapshots, statements, venues
 from tradingbot.operations.orders.changing import cancel, modify, request_cancel, request_modify
 from tradingbot.operations.orders.opening import config_version
 
-_CLOSE_IN_FLIGHT = timedelta(seconds=5)
+_HOLDERS = """
+SELECT account_id FROM tradingbot_position
+WHERE contract_id = %(contract)s AND quantity <> 0
+  AND (close_sent_at IS NULL OR close_sent_at <= statement_timestamp() - interval '5 seconds')
+"""
+
+
+def holders(contract: Contract) -> set[int]:
+    """Return the ids of the accounts with a position in `contract` that no close is under way for."""
+    return {account_id for (account_id,) in statements.rows(_HOLDERS, {"contract": contract.pk})}
 
 
 def manage(strategy: Strategy | None, contract: Contract, *, now: datetime) -> list[Decision]:
@@ -26,15 +35,9 @@ def manage(strategy: Strategy | None, contract: Contract, *, now: datetime) -> l
 
     The bar of the fill counts by its close alone, since its extreme may be older than the fill.
     """
-    held = set(
-        Position.objects.filter(contract=contract)
-        .exclude(quantity=0)
-        .exclude(close_sent_at__gt=Now() - _CLOSE_IN_FLIGHT)
-        .values_list("account_id", flat=True)
-    )
     decisions = []
     for entry in Order.objects.filter(
-        account__in=held,
+        account__in=holders(contract),
         contract=contract,
         strategy=strategy,
         role=Role.ENTRY,

@@ -19,7 +19,22 @@ from tradingbot.models import Account, Contract, Decision, Order, OrderEvent, Ou
 from tradingbot.operations import notifications, risk_states
 
 
-def open(
+def lock(account_id: int) -> Account:
+    """Return the account's row, locked until the transaction ends: who wants to open, halt or claim waits in line."""
+    return Account.objects.select_for_update(of=("self",)).select_related("login").get(pk=account_id)
+
+
+def open(*, account: Account, **wish: Any) -> Decision:
+    """Ask the gate and commit the orders that it allows; nothing is sent yet. See `open_locked` for the arguments.
+
+    Returns the Decision: ORDERED with its entries in `decision.orders`, or DENIED with the rule that said no.
+    """
+    with transaction.atomic():
+        decision, _ = open_locked(account=lock(account.pk), **wish)
+    return decision
+
+
+def open_locked(
     *,
     account: Account,
     contract: Contract,
@@ -31,42 +46,36 @@ def open(
     bar_closed_at: datetime | None = None,
     requested_by: str = "",
     management: Management | None = None,
-) -> Decision:
-    """Ask the gate and commit the orders that it allows; nothing is sent yet.
-
-    Returns the Decision: ORDERED with its entries in `decision.orders`, or DENIED with the rule that said no.
-    """
-    with transaction.atomic():
-        account = Account.objects.select_for_update(of=("self",)).select_related("login").get(pk=account.pk)
-        state = risk_states.risk_state(account, contract, strategy, now=now)
-        verdict = decide(request, state)
-        decision = Decision.objects.create(
-            account=account,
-            strategy=strategy,
-            contract=contract,
-            session_date=session_date,
-            at=now,
-            bar_closed_at=bar_closed_at,
-            outcome=Outcome.ORDERED if verdict.allowed else Outcome.DENIED,
-            code=verdict.code,
-            sentence=verdict.sentence,
-            inputs=inputs or {},
-            rules=[rule_row(rule) for rule in verdict.rules],
-            config_version=config_version(strategy),
-            requested_by=requested_by,
-        )
-        if verdict.allowed:
-            _entries(decision, contract, request, verdict, management or Management(), state.flat_at, now)
-        else:
-            notifications.notify(
-                "risk",
-                f"{strategy or requested_by}: entry denied",
-                account=account,
-                body=decision.sentence,
-                level="warning",
-                now=now,
-            )
-    return decision
+) -> tuple[Decision, list[Order]]:
+    """Do the same inside a transaction that holds the account's lock; returns the decision and its entries."""
+    state = risk_states.risk_state(account, contract, strategy, now=now)
+    verdict = decide(request, state)
+    decision = Decision.objects.create(
+        account=account,
+        strategy=strategy,
+        contract=contract,
+        session_date=session_date,
+        at=now,
+        bar_closed_at=bar_closed_at,
+        outcome=Outcome.ORDERED if verdict.allowed else Outcome.DENIED,
+        code=verdict.code,
+        sentence=verdict.sentence,
+        inputs=inputs or {},
+        rules=[rule_row(rule) for rule in verdict.rules],
+        config_version=config_version(strategy),
+        requested_by=requested_by,
+    )
+    if verdict.allowed:
+        return decision, _entries(decision, contract, request, verdict, management or Management(), state.flat_at, now)
+    notifications.notify(
+        "risk",
+        f"{strategy or requested_by}: entry denied",
+        account=account,
+        body=decision.sentence,
+        level="warning",
+        now=now,
+    )
+    return decision, []
 
 
 def _entries(
@@ -77,8 +86,8 @@ def _entries(
     management: Management,
     flat_at: datetime | None,
     now: datetime,
-) -> None:
-    """Write the entries and their legs; without a time of its own an entry works until the session's flat time."""
+) -> list[Order]:
+    """Write and return the entries, write their legs; without a time of its own an entry works until the flat time."""
     group = uuid4() if request.oco and len(request.sides) > 1 else None
     entries = Order.objects.bulk_create(
         Order(
@@ -126,6 +135,7 @@ def _entries(
         )
         for entry in entries
     )
+    return entries
 
 
 def _price(request: EntryRequest, side: EntrySide) -> Decimal | None:

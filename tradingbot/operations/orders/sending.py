@@ -9,18 +9,54 @@ from decimal import Decimal
 from uuid import uuid4
 
 from django.db import transaction
-from django.db.models import F, Q
-from django.db.models.functions import Now
 
 from brokers.base import BracketTicks, Lane, NotSent, OutcomeUnknown, PlaceOrder, Refused, TagInUse
 from market.orders import OrderStatus, OrderType, Role, Side
-from tradingbot.models import Account, Order, TradingState
-from tradingbot.operations import notifications, snapshots, venues
+from tradingbot.models import Order
+from tradingbot.operations import notifications, snapshots, statements, venues
 
 log = logging.getLogger(__name__)
 
 _CLAIM_IS_FRESH = 2.0  # seconds from the claim to the call
 _BACK_OFF = (2, 4, 8)  # seconds after attempts that provably never left; then the order is rejected
+# The claim: the account's row is locked, so that a halt waits or wins, the order moves and leaves its event; all or
+# nothing, in one round trip that is its own transaction.
+_CLAIM = """
+WITH open AS (
+    SELECT account.id FROM tradingbot_account account JOIN tradingbot_login login ON login.id = account.login_id
+    WHERE account.id = %(account)s
+      AND (%(reduces)s OR (account.trading_state = 'active' AND account.enabled AND login.entries_blocked = ''))
+    FOR UPDATE OF account
+), claimed AS (
+    UPDATE tradingbot_order claim
+    SET status = 'sending', attempt = claim.attempt + 1, claim_token = %(token)s, claimed_at = statement_timestamp(),
+        status_at = statement_timestamp(), sent_at = %(now)s, updated_at = %(now)s
+    FROM open
+    WHERE claim.id = %(order)s AND claim.account_id = open.id AND claim.status = 'new'
+      AND (claim.expires_at IS NULL OR claim.expires_at > %(now)s)
+      AND (claim.not_before IS NULL OR claim.not_before <= statement_timestamp())
+    RETURNING claim.*
+), noted AS (
+    INSERT INTO tradingbot_orderevent (order_id, at, kind, before, after, detail)
+    SELECT id, %(now)s::timestamptz, 'claimed', 'new', 'sending', jsonb_build_object('attempt', attempt) FROM claimed
+)
+SELECT attempt, claimed_at, status_at, quantity, limit_price, stop_price, stop_ticks, target_ticks FROM claimed
+"""
+_FRESH = ("attempt", "claimed_at", "status_at", "quantity", "limit_price", "stop_price", "stop_ticks", "target_ticks")
+_ACCEPT = """
+WITH accepted AS (
+    UPDATE tradingbot_order
+    SET status = 'working', broker_order_id = %(broker_order_id)s, status_at = statement_timestamp(),
+        updated_at = %(now)s
+    WHERE id = %(order)s AND status = 'sending' AND claim_token = %(token)s
+    RETURNING id
+)
+INSERT INTO tradingbot_orderevent (order_id, at, kind, before, after, detail)
+SELECT id, %(now)s::timestamptz, 'working', 'sending', 'working',
+    jsonb_build_object('broker_order_id', %(broker_order_id)s::bigint)
+FROM accepted
+RETURNING order_id
+"""
 _LANES = {Role.ENTRY: Lane.PLACE, Role.TARGET: Lane.STOP, Role.STOP: Lane.STOP, Role.EXIT: Lane.CANCEL}
 
 
@@ -60,34 +96,21 @@ def send(order: Order, *, now: datetime) -> bool:
 
 
 def _claim(order: Order, now: datetime) -> bool:
-    """Move the order from NEW to SENDING if it may leave now; the account row is locked: a halt waits or wins."""
+    """Move the order from NEW to SENDING if it may leave now, with what the row asks for by now."""
     token = uuid4()
-    with transaction.atomic():
-        account = Account.objects.select_for_update(of=("self",)).select_related("login").get(pk=order.account_id)
-        if order.role == Role.ENTRY and (
-            account.trading_state != TradingState.ACTIVE or account.login.entries_blocked or not account.enabled
-        ):
-            return False
-        claimed = Order.objects.filter(
-            Q(expires_at__isnull=True) | Q(expires_at__gt=now),
-            Q(not_before__isnull=True) | Q(not_before__lte=Now()),
-            pk=order.pk,
-            status=OrderStatus.NEW,
-        ).update(
-            status=OrderStatus.SENDING,
-            attempt=F("attempt") + 1,
-            claim_token=token,
-            claimed_at=Now(),
-            status_at=Now(),
-            sent_at=now,
-            updated_at=now,
-        )
-        if not claimed:
-            return False
-        contract = order.contract
-        order.refresh_from_db()
-        order.account, order.contract = account, contract  # known already: refreshing forgets them
-        order.note("claimed", at=now, before=OrderStatus.NEW, detail={"attempt": order.attempt})
+    values = {
+        "account": order.account_id,
+        "order": order.pk,
+        "reduces": order.role != Role.ENTRY,
+        "token": token,
+        "now": now,
+    }
+    claimed = statements.rows(_CLAIM, values)
+    if not claimed:
+        return False
+    order.status, order.claim_token, order.sent_at, order.updated_at = OrderStatus.SENDING, token, now, now
+    for name, value in zip(_FRESH, claimed[0], strict=True):
+        setattr(order, name, value)
     return True
 
 
@@ -112,12 +135,11 @@ def _plain(price: Decimal | None) -> Decimal | None:
 
 
 def _accept(order: Order, broker_order_id: int, now: datetime) -> bool:
-    with transaction.atomic():
-        taken = order.advance(
-            OrderStatus.WORKING, at=now, detail={"broker_order_id": broker_order_id}, broker_order_id=broker_order_id
-        )
-        if not taken:  # a read or the stream knew before this answer came
-            order.note("answer came late", at=now, detail={"broker_order_id": broker_order_id})
+    values = {"order": order.pk, "token": order.claim_token, "broker_order_id": broker_order_id, "now": now}
+    if not statements.rows(_ACCEPT, values):  # a read or the stream knew before this answer came
+        order.note("answer came late", at=now, detail={"broker_order_id": broker_order_id})
+        return True
+    order.status, order.broker_order_id, order.updated_at = OrderStatus.WORKING, broker_order_id, now
     return True
 
 

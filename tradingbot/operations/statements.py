@@ -1,0 +1,23 @@
+"""Hand-written SQL of the order path: planned once a connection, one round trip each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from django.db import connection
+
+
+def rows(sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Return what `sql` brings; placeholders are `%(name)s`, bound at the server, so that None may need a cast.
+
+    Joins the running transaction, else it is one of its own. Raises django.db's errors.
+    """
+    with (
+        connection.cursor() as ours,
+        connection.wrap_database_errors,
+        psycopg.Cursor(ours.connection) as cursor,
+    ):
+        cursor.execute(sql, values, prepare=True)  # type: ignore[arg-type]
+        return cursor.fetchall()
