@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -49,7 +51,12 @@ class Strategy(models.Model):
 
     def typed_parameters(self) -> Any:
         """Return the parameters as the strategy's dataclass. Raises ParameterError naming each wrong one."""
-        return parse(strategies.STRATEGIES[self.kind].parameters, self.parameters)
+        return _typed(self.kind, json.dumps(self.parameters, default=str))
+
+
+@lru_cache(maxsize=256)  # frozen; looked at twice for every bar
+def _typed(kind: str, parameters: str) -> Any:
+    return parse(strategies.STRATEGIES[kind].parameters, json.loads(parameters))
 
 
 class OvernightRange(models.Model):
