@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
+from decimal import Decimal
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
 from market.bars import Bars, Int, Timeframe, epoch, moment, resample, trade_dates
+from market.contracts import Contract, round_half_up
 from market.sessions import Session, flat_by, regular_session, trade_date_of, tradeable
 
 Bool = npt.NDArray[np.bool_]
@@ -34,6 +36,7 @@ class Frames:
     trade_date  per base bar: the session's date as days since 1970-01-01
     session_open, rth_open, flat_by   per base bar: epoch seconds of that bar's session
     tradeable   per base bar: False where no trade is allowed (flat time before the range is known, no calendar row)
+    delta       per base bar: contracts bought minus contracts sold at market, from trades; None if they are not known
     """
 
     base: Bars
@@ -44,6 +47,7 @@ class Frames:
     flat_by: Int
     tradeable: Bool
     closes: dict[Timeframe, Int] = field(default_factory=dict)  # per derived bar: epoch seconds at which it is closed
+    delta: Int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,19 @@ class PlanSide:
 class Plan:
     """One row a base bar. A row means "place at this bar's close": an edge, not a desired state.
 
+    An entry is for a strategy that is flat, or that this row's exit makes flat: an exit of the other direction goes
+    before the entry. While the strategy has a position, any other entry is passed over, except an addition.
+
     oco         entries of this row form a pair: the first fill cancels the other
     exit_long, exit_short   close an open position of that direction
-    trail_ticks 0 for none
+    trail_ticks distance that the stop of this row's entry keeps behind the best price of the closed 1-minute bars since
+                its fill, once that is nearer than the stop is; 0 for none
     figures     what the trader is shown: named columns in ticks (range_high, atr, zone edges …), NaN if unknown
-    reasons     per row the index into `reason_texts` of why the row asks for nothing; 0 means nothing to say
+    reasons     per row the index into `reason_texts` of why the row asks for nothing, or of why it asks for what it
+                does; 0 means nothing to say
+    adds        rows whose entries only add to a position of their direction, at most `Management.max_adds` times, and
+                are passed over without one; None for no such row
+    measures    what the trader is shown beside `figures` and is no price: RSI, ADX, shares; NaN if unknown
     """
 
     long: PlanSide
@@ -87,16 +99,42 @@ class Plan:
     figures: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     reasons: Int | None = None
     reason_texts: tuple[str, ...] = ("",)
+    adds: Bool | None = None
+    measures: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.oco)
 
 
 @dataclass(frozen=True, slots=True)
+class Partial:
+    """A part of the position that is closed before the rest.
+
+    r       profit at which, as a multiple of the entry's stop distance
+    share   of the contracts that the entry filled, above 0 and below 1
+    """
+
+    r: Decimal
+    share: Decimal
+
+    def __post_init__(self) -> None:
+        if self.r <= 0 or not 0 < self.share < 1:
+            raise ValueError(f"a partial target at {self.r} x the stop for {self.share} of the position")
+
+
+@dataclass(frozen=True, slots=True)
 class Management:
     """What happens to an open position, declared by the strategy and executed once for all of them.
 
+    All of it is decided on closed 1-minute bars; the bar of the fill counts by its close alone. What it decides takes
+    effect with the next bar: a stop moves, a part or all of the position is closed at market.
+
     breakeven_ticks   profit in ticks after which the stop moves to the entry plus `breakeven_offset_ticks`; 0 = off
+    breakeven_r       the same profit as a multiple of the entry's stop distance, where `breakeven_ticks` is 0; 0 = off
+    partials          parts that are closed at a profit before the target, nearest first
+    hold              the position is closed at the first close at or after the fill plus this; None = no such limit
+    max_adds          how often entries of a plan's `adds` rows may add to the position
+    risk              dollars that an entry may lose at its stop, fees and slippage apart; 0 = its size is fixed
     flat_at           local time in `zone` by which the position is closed; None = the account's own limit, which rules
                       in any case
     late_grace        how long after its bar's close a signal may still be placed; None = until it expires
@@ -108,6 +146,48 @@ class Management:
     flat_at: time | None = None
     zone: str = "America/New_York"
     late_grace: timedelta | None = timedelta(minutes=5)
+    breakeven_r: Decimal = Decimal(0)
+    partials: tuple[Partial, ...] = ()
+    hold: timedelta | None = None
+    max_adds: int = 0
+    risk: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        if self.breakeven_ticks < 0 or self.max_adds < 0 or min(self.breakeven_r, self.risk) < 0:
+            given = f"breakeven {self.breakeven_ticks}, {self.breakeven_r}, {self.max_adds} adds, risk {self.risk}"
+            raise ValueError(f"{given}: none of them may be below 0")
+        if self.hold is not None and self.hold <= timedelta(0):
+            raise ValueError(f"a position cannot be held for {self.hold}")
+        if list(self.partials) != sorted(self.partials, key=lambda part: part.r):
+            raise ValueError("partial targets are not in the order in which the price reaches them")
+        if sum(part.share for part in self.partials) >= 1:
+            raise ValueError("partial targets leave nothing of the position")
+
+    def quantity(self, size: int, stop_ticks: int, contract: Contract) -> int:
+        """Return how many contracts an entry asks for: `size`, or fewer that lose at most `risk` at their stop.
+
+        Rounds down: 0 means that not even one contract fits.
+        """
+        return min(size, int(self.risk // contract.money(stop_ticks))) if self.risk else size
+
+    def breakeven_at(self, stop_ticks: int) -> int:
+        """Return the profit in ticks that moves the stop of an entry with this stop distance, 0 for never."""
+        return self.breakeven_ticks or round_half_up(self.breakeven_r * stop_ticks)
+
+    def partial_at(self, stop_ticks: int) -> tuple[int, ...]:
+        """Return the profit in ticks at which each of the partial targets of an entry with this stop distance lies."""
+        return tuple(max(1, round_half_up(part.r * stop_ticks)) for part in self.partials)
+
+    def partial_quantities(self, filled: int) -> tuple[int, ...]:
+        """Return how many of `filled` contracts each of the partial targets closes: rounded down, at least one.
+
+        The last contract of a position is never among them; a small position leaves out the later targets.
+        """
+        quantities, left = [], filled - 1
+        for part in self.partials:
+            quantities.append(min(left, max(1, int(part.share * filled))))
+            left -= quantities[-1]
+        return tuple(quantities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +203,11 @@ class SidePlan:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A plan's row that asks for something, lifted out of the columns; prices in ticks."""
+    """A plan's row that asks for something, lifted out of the columns; prices in ticks.
+
+    adds     its entries only add to a position of their direction
+    reason   why it asks, empty if the strategy does not say
+    """
 
     closed_at: datetime
     long: SidePlan | None
@@ -133,6 +217,9 @@ class Signal:
     exit_short: bool
     trail_ticks: int
     figures: dict[str, float]
+    adds: bool = False
+    reason: str = ""
+    measures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +229,7 @@ class Silence:
     closed_at: datetime
     reason: str
     figures: dict[str, float]
+    measures: dict[str, float] = field(default_factory=dict)
 
 
 def frames(
@@ -186,26 +274,32 @@ def signal(plan: Plan, frames: Frames, row: int) -> Signal | None:
         exit_long=exit_long,
         exit_short=exit_short,
         trail_ticks=int(plan.trail_ticks[row]),
-        figures=_figures(plan, row),
+        figures=_known(plan.figures, row),
+        adds=bool(plan.adds is not None and plan.adds[row]),
+        reason=_reason(plan, row),
+        measures=_known(plan.measures, row),
     )
 
 
 def silence(plan: Plan, frames: Frames, row: int) -> Silence | None:
-    """Return why `row` asks for nothing, None if it has nothing to say."""
-    reason = plan.reason_texts[plan.reasons[row]] if plan.reasons is not None else ""
-    return Silence(_closed_at(frames, row), reason, _figures(plan, row)) if reason else None
+    """Return why `row` asks for nothing, None if it has nothing to say or does ask."""
+    reason = _reason(plan, row)
+    if not reason or signal(plan, frames, row) is not None:
+        return None
+    return Silence(_closed_at(frames, row), reason, _known(plan.figures, row), _known(plan.measures, row))
 
 
 def last_signals(plan: Plan, frames: Frames, after: int) -> list[Signal]:
     """Return what the rows of bars that opened after `after` (epoch seconds) ask for, oldest first."""
-    asking = (plan.long.kind != Kind.NONE) | (plan.short.kind != Kind.NONE) | plan.exit_long | plan.exit_short
-    rows = np.flatnonzero(asking & (frames.base.opened_at > after)).tolist()
+    rows = np.flatnonzero(_asking(plan) & (frames.base.opened_at > after)).tolist()
     return [one for one in (signal(plan, frames, row) for row in rows) if one is not None]
 
 
 def last_silences(plan: Plan, frames: Frames, after: int) -> list[Silence]:
     """Return why rows of bars that opened after `after` (epoch seconds) ask for nothing, oldest first."""
-    rows = np.flatnonzero(frames.base.opened_at > after).tolist() if plan.reasons is not None else []
+    if plan.reasons is None:
+        return []
+    rows = np.flatnonzero((plan.reasons != 0) & (frames.base.opened_at > after)).tolist()
     return [one for one in (silence(plan, frames, row) for row in rows) if one is not None]
 
 
@@ -242,8 +336,17 @@ def _closed_at(frames: Frames, row: int) -> datetime:
     return moment(frames.base.opened_at[row] + Timeframe.M1.seconds)
 
 
-def _figures(plan: Plan, row: int) -> dict[str, float]:
-    values = ((name, float(column[row])) for name, column in plan.figures.items())
+def _asking(plan: Plan) -> Bool:
+    entries: Bool = (plan.long.kind != Kind.NONE) | (plan.short.kind != Kind.NONE)
+    return entries | plan.exit_long | plan.exit_short
+
+
+def _reason(plan: Plan, row: int) -> str:
+    return plan.reason_texts[plan.reasons[row]] if plan.reasons is not None else ""
+
+
+def _known(columns: dict[str, npt.NDArray[np.float64]], row: int) -> dict[str, float]:
+    values = ((name, float(column[row])) for name, column in columns.items())
     return {name: value for name, value in values if not np.isnan(value)}
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from market.bars import Timeframe
 from market.contracts import Contract
 from market.plans import Frames, Management, Plan
-from strategies import overnight_range
+from strategies import ema_cross, mean_reversion, orb_rubber_band, overnight_range, pdh_pdl, trend_following
+from strategies.conditions import Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Strategy:
     management   parameters, contract -> what happens to its positions
     warm_up      parameters -> how many bars of each frame decide about the last row
     timeframes   parameters -> the frames besides the minutes
+    suits        parameters -> the market conditions in which it trades when it is filtered by them
     """
 
     name: str
@@ -29,6 +31,7 @@ class Strategy:
     management: Callable[[Any, Contract], Management]
     warm_up: Callable[[Any], dict[Timeframe, int]]
     timeframes: Callable[[Any], tuple[Timeframe, ...]]
+    suits: Callable[[Any], frozenset[Condition]]
     enabled_by_default: bool
 
 
@@ -41,13 +44,21 @@ def _listed(name: str, title: str, module: Any, *, enabled_by_default: bool = Fa
         management=module.management,
         warm_up=module.warm_up,
         timeframes=module.timeframes,
+        suits=module.suits,
         enabled_by_default=enabled_by_default,
     )
 
 
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
-    for strategy in (_listed("overnight_range", "Overnight range breakout", overnight_range, enabled_by_default=True),)
+    for strategy in (
+        _listed("overnight_range", "Overnight range breakout", overnight_range, enabled_by_default=True),
+        _listed("mean_reversion", "Return to the average", mean_reversion),
+        _listed("trend_following", "Trend following", trend_following),
+        _listed("pdh_pdl", "Yesterday's high and low", pdh_pdl),
+        _listed("ema_cross", "EMA cross", ema_cross),
+        _listed("orb_rubber_band", "Opening range, sprung back", orb_rubber_band),
+    )
 }
 """Every strategy that can be configured, by name."""
 
@@ -69,5 +80,10 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "OVERNIGHT_FILTER_GAP": ("overnight_range", "filter_gap"),
     "OVERNIGHT_FILTER_VOLATILITY": ("overnight_range", "filter_volatility"),
     "OVERNIGHT_FILTER_DLL_PROXIMITY": ("overnight_range", "filter_dll_proximity"),
+    "MEAN_REVERSION_ENABLED": ("mean_reversion", ENABLED),
+    "TREND_FOLLOWING_ENABLED": ("trend_following", ENABLED),
+    "PDH_PDL_ENABLED": ("pdh_pdl", ENABLED),
+    "EMA_CROSS_ENABLED": ("ema_cross", ENABLED),
+    "ORB_RUBBER_BAND_ENABLED": ("orb_rubber_band", ENABLED),
 }
 """Environment variable -> (strategy, parameter) that it seeds and pins."""

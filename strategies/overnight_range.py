@@ -19,10 +19,11 @@ from market.orders import Side
 from market.plans import Frames, Kind, Management, Plan, PlanSide
 from market.products import PRODUCTS
 from market.sessions import NEW_YORK, at_local, regular_session
+from strategies.conditions import Condition, at, refusal, with_condition
 from strategies.indicators import atr
+from strategies.intraday import LEAST_TICKS, RISK_PER_TRADE, TIMEFRAMES, session_warm_up
 from strategies.parameters import param
 
-LEAST_TICKS = 4  # the venue refuses a stop nearer than this to its entry
 ATR_PERIODS = 20  # length of the intraday ATR's window in periods
 DAILY_ATR_PERIODS = 11  # of the daily one: 154 sessions for a period of 14
 FIGURES = (
@@ -38,15 +39,6 @@ FIGURES = (
     "gap",
 )
 _MINUTE = Timeframe.M1.seconds
-_ATR_TIMEFRAMES = (
-    Timeframe.M2,
-    Timeframe.M3,
-    Timeframe.M5,
-    Timeframe.M10,
-    Timeframe.M15,
-    Timeframe.M30,
-    Timeframe.H1,
-)
 
 
 class ZoneAnchor(StrEnum):
@@ -67,9 +59,10 @@ class LateStart(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
     symbol: str = param("MNQ", help="Product to trade; its front month is taken", choices=tuple(sorted(PRODUCTS)))
-    size: int = param(3, unit="contracts", ge=1, le=150, help="Contracts of each of the two entries")
+    size: int = param(3, unit="contracts", ge=1, le=150, help="Contracts of each of the two entries, at most")
+    risk_per_trade: Decimal = RISK_PER_TRADE
     entry_offset_ticks: int = param(1, unit="ticks", ge=0, le=200, help="Entries lie this far outside of the range")
-    atr_timeframe: Timeframe = param(Timeframe.M5, choices=_ATR_TIMEFRAMES, help="Bars of the ATR that sets distances")
+    atr_timeframe: Timeframe = param(Timeframe.M5, choices=TIMEFRAMES, help="Bars of the ATR that sets distances")
     atr_period: int = param(14, unit="bars", ge=2, le=50, help="Period of that ATR")
     stop_atr: Decimal = param(
         Decimal("2.0"), unit="x ATR", ge=Decimal("0.1"), le=Decimal(20), help="Distance of the stop from the entry"
@@ -139,6 +132,10 @@ class Parameters:
     dll_proximity_percent: int = param(
         70, unit="% of the daily loss limit", ge=1, le=100, help="Loss of the day from which on no entry is placed"
     )
+    filter_condition: bool = param(False, help="Trade only in the market conditions that suit the strategy")
+    condition_timeframe: Timeframe = param(
+        Timeframe.M15, choices=TIMEFRAMES, help="Bars on which the market's condition is judged"
+    )
 
     def problems(self) -> dict[str, str]:
         """Return what is wrong about values that are each within their bounds, by name."""
@@ -162,20 +159,27 @@ class Parameters:
         return wrong
 
 
+def suits(params: Parameters) -> frozenset[Condition]:
+    """Return the market conditions in which it trades with filter_condition: a breakout wants room to run."""
+    return frozenset({Condition.RANGING, Condition.TRENDING, Condition.BREAKOUT})
+
+
 def timeframes(params: Parameters) -> tuple[Timeframe, ...]:
     """Return the frames that `plan` reads besides the minutes."""
-    return (params.atr_timeframe, Timeframe.D1)
+    return tuple({params.atr_timeframe: 0, Timeframe.D1: 0} | with_condition({}, params))
 
 
 def warm_up(params: Parameters) -> dict[Timeframe, int]:
     """Return how many of the newest bars of each frame decide about the last row; the minutes make the derived ones."""
     bars = ATR_PERIODS * params.atr_period + 1  # one may close between 09:30 and a late first bar
     overnight = 930
-    return {
+    needed = {
         Timeframe.M1: max(overnight, (bars + 1) * params.atr_timeframe.seconds // _MINUTE) + 2,
         params.atr_timeframe: bars,
         Timeframe.D1: DAILY_ATR_PERIODS * params.daily_atr_period,
     }
+    judged = session_warm_up(with_condition({}, params)) if params.filter_condition else {}
+    return needed | {timeframe: max(count, needed.get(timeframe, 0)) for timeframe, count in judged.items()}
 
 
 def management(params: Parameters, contract: Contract) -> Management:
@@ -186,6 +190,7 @@ def management(params: Parameters, contract: Contract) -> Management:
         flat_at=params.flat_at if params.flatten else None,
         zone=params.time_zone,
         late_grace=timedelta(minutes=params.late_grace_minutes) if params.late_start is LateStart.SKIP else None,
+        risk=params.risk_per_trade,
     )
 
 
@@ -196,10 +201,12 @@ def plan(frames: Frames, params: Parameters, contract: Contract) -> Plan:
     oco, never = np.zeros(length, np.bool_), np.zeros(length, np.bool_)
     figures = {name: np.full(length, np.nan) for name in FIGURES}
     reasons, texts = np.zeros(length, np.int64), [""]
-    for row in _capture_rows(frames):
+    captures = _capture_rows(frames)
+    judged = _conditions(frames, params, captures)
+    for row, condition in zip(captures, judged, strict=True):
         expires_at = _expires_at(frames, params, row)
         morning = _prevented(frames, params, row, expires_at) or _measure(frames, params, row)
-        reason = morning if isinstance(morning, str) else _filtered(morning, params, contract)
+        reason = morning if isinstance(morning, str) else _filtered(morning, params, contract, condition)
         if isinstance(morning, _Morning):
             for name, value in morning.figures(params).items():
                 figures[name][row] = value
@@ -320,7 +327,15 @@ def _measure(frames: Frames, params: Parameters, row: int) -> _Morning | str:
     )
 
 
-def _filtered(morning: _Morning, params: Parameters, contract: Contract) -> str:
+def _conditions(frames: Frames, params: Parameters, rows: list[int]) -> list[Condition]:
+    """Return the market's condition at 09:30 of the session of each row, UNKNOWN while nobody asks."""
+    if not params.filter_condition:
+        return [Condition.UNKNOWN] * len(rows)
+    found = at(frames, params.condition_timeframe, frames.rth_open[rows], frames.session_open[rows])
+    return [Condition(one) for one in found.tolist()]
+
+
+def _filtered(morning: _Morning, params: Parameters, contract: Contract, condition: Condition) -> str:
     """Return which filter that is on keeps the day from being traded, empty for none."""
     size, gap, daily_atr = (
         contract.tick_size * ticks for ticks in (morning.high - morning.low, abs(morning.gap), morning.daily_atr)
@@ -332,4 +347,6 @@ def _filtered(morning: _Morning, params: Parameters, contract: Contract) -> str:
     if params.filter_volatility and not params.daily_atr_min_points <= daily_atr <= params.daily_atr_max_points:
         bounds = f"{params.daily_atr_min_points} to {params.daily_atr_max_points}"
         return f"the daily ATR is {daily_atr:.2f} points, not {bounds}"
+    if params.filter_condition and condition not in suits(params):
+        return refusal(condition, suits(params))
     return ""

@@ -1,11 +1,13 @@
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
 from market.bars import Bars, Timeframe, epoch, moment, resample
-from market.plans import Kind, Plan, PlanSide, Silence, frames, last_signals, last_silences, signal
+from market.plans import Kind, Management, Partial, Plan, PlanSide, Silence, frames, last_signals, last_silences, signal
+from market.products import product
 from market.sessions import regular_session
 from tests.market.generated import minute_bars
 
@@ -124,3 +126,86 @@ def test_silences_say_why():
         Silence(moment(BARS.opened_at[5]), "no bars", {"atr": 12.5})
     ]
     assert last_silences(replace(plan, reasons=None), built, after=0) == []
+
+
+def test_a_row_that_asks_may_say_why_and_is_no_silence():
+    built, plan = frames(BARS[:10], SESSIONS, ()), a_plan(10)
+    plan.exit_long[3], plan.reasons[3], plan.reasons[4] = True, 1, 1
+    plan = replace(plan, measures={"rsi": np.array([np.nan] * 3 + [25.0, 70.0] + [np.nan] * 5)})
+    (found,) = last_signals(plan, built, after=0)
+    assert (found.reason, found.measures, found.figures, found.adds) == ("no bars", {"rsi": 25.0}, {}, False)
+    (told,) = last_silences(plan, built, after=0)
+    assert (told.closed_at, told.measures) == (moment(BARS.opened_at[5]), {"rsi": 70.0})
+
+
+def test_rows_that_add_are_marked():
+    built, plan = frames(BARS[:10], SESSIONS, ()), a_plan(10)
+    plan.short.kind[[2, 6]] = Kind.MARKET
+    adds = np.zeros(10, np.bool_)
+    adds[6] = True
+    assert [one.adds for one in last_signals(replace(plan, adds=adds), built, after=0)] == [False, True]
+
+
+def test_management_is_off_unless_it_is_declared():
+    plain = Management()
+    assert (plain.breakeven_at(40), plain.partial_at(40), plain.hold, plain.max_adds) == (0, (), None, 0)
+
+
+@pytest.mark.parametrize(
+    ("managed", "expected"),
+    [
+        (Management(breakeven_ticks=60), 60),
+        (Management(breakeven_r=Decimal("1.5")), 62),  # 61.5, half up
+        (Management(breakeven_ticks=60, breakeven_r=Decimal(2)), 60),
+    ],
+)
+def test_breakeven_is_a_distance_or_a_multiple_of_the_stop(managed, expected):
+    assert managed.breakeven_at(41) == expected
+
+
+@pytest.mark.parametrize(
+    ("filled", "expected"),
+    [(1, (0, 0)), (2, (1, 0)), (3, (1, 1)), (4, (2, 1)), (10, (5, 2))],
+)
+def test_partial_targets_close_whole_contracts_and_leave_one(filled, expected):
+    managed = Management(partials=(Partial(Decimal(1), Decimal("0.5")), Partial(Decimal(2), Decimal("0.25"))))
+    assert managed.partial_quantities(filled) == expected
+    assert managed.partial_at(41) == (41, 82)
+
+
+@pytest.mark.parametrize(
+    ("risk", "stop_ticks", "expected"),
+    [
+        ("0", 40, 5),  # fixed
+        ("100", 40, 5),  # 40 ticks of $0.50 are $20 a contract
+        ("99.99", 40, 4),
+        ("19.99", 40, 0),  # not even one fits, and it never rounds up
+        ("10000", 40, 5),  # never more than the size
+    ],
+)
+def test_an_entry_risks_no_more_dollars_than_it_is_told(risk, stop_ticks, expected):
+    mnq = product("MNQ").contract(2026, 12)
+    assert Management(risk=Decimal(risk)).quantity(5, stop_ticks, mnq) == expected
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"breakeven_ticks": -1},
+        {"breakeven_r": Decimal(-1)},
+        {"max_adds": -1},
+        {"risk": Decimal(-1)},
+        {"hold": timedelta(0)},
+        {"partials": (Partial(Decimal(2), Decimal("0.1")), Partial(Decimal(1), Decimal("0.1")))},
+        {"partials": (Partial(Decimal(1), Decimal("0.5")), Partial(Decimal(2), Decimal("0.5")))},
+    ],
+)
+def test_management_that_cannot_work_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"."):
+        Management(**wrong)
+
+
+@pytest.mark.parametrize(("r", "share"), [("0", "0.5"), ("1", "0"), ("1", "1")])
+def test_a_partial_target_closes_a_part_at_a_profit(r, share):
+    with pytest.raises(ValueError, match="partial target"):
+        Partial(Decimal(r), Decimal(share))

@@ -23,7 +23,8 @@ def table(plan: Plan) -> dict[str, npt.NDArray[Any]]:
     }
     columns |= {name: getattr(plan, name) for name in ("oco", "exit_long", "exit_short", "trail_ticks")}
     reasons = np.zeros(len(plan), np.int64) if plan.reasons is None else plan.reasons
-    return columns | plan.figures | {"reason": np.array(plan.reason_texts)[reasons]}
+    columns["adds"] = np.zeros(len(plan), np.bool_) if plan.adds is None else plan.adds
+    return columns | plan.figures | plan.measures | {"reason": np.array(plan.reason_texts)[reasons]}
 
 
 def assert_same(one: Plan, other: Plan, rows: slice, message: str) -> None:

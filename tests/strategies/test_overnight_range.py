@@ -366,3 +366,24 @@ def test_the_contract_only_sets_the_value_of_a_tick():
     )
     assert management(Parameters(), gold).breakeven_ticks == 150
     assert overnight_range.warm_up(Parameters())[Timeframe.M1] == 1412
+
+
+def test_the_condition_filter_keeps_it_out_of_volatile_markets():
+    sessions = [*BEFORE[-8:], DAY]
+    params = parse(Parameters, {"filter_condition": "yes"})
+
+    def reasons(base: Bars) -> list[str]:
+        built = frames(base, sessions, timeframes(params), daily(400))
+        made = plan(built, params, MNQ)
+        after = epoch(DAY.opens_at) - 1
+        return [one.reason for one in last_silences(made, built, after)] or last_signals(made, built, after)
+
+    quiet = Bars(*(np.concatenate(column) for column in zip(*(still(one).columns for one in sessions), strict=True)))
+    (found,) = reasons(quiet)
+    assert found.long is not None
+    wide = np.where((quiet.opened_at >= epoch(DAY.opens_at) + 14 * 3600) & (quiet.opened_at % 900 == 0), 60, 0)
+    wild = Bars(quiet.opened_at, quiet.open, quiet.high + wide, quiet.low - wide, quiet.close, quiet.volume)
+    assert reasons(wild) == [
+        "the market is volatile, entries want it ranging or trending or breakout (filter_condition)"
+    ]
+    assert overnight_range.warm_up(params)[Timeframe.M15] == 560 + 92

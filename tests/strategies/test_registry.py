@@ -7,6 +7,7 @@ from strategies import ENABLED, ENVIRONMENT, STRATEGIES
 from strategies.parameters import ParameterSpec, dump, fields_of, parse
 
 PAGES = Path(__file__).parents[2] / "docs" / "strategies"
+SOURCES = Path(__file__).parents[2] / "strategies"
 
 
 def test_the_overnight_range_is_on_by_default():
@@ -35,10 +36,18 @@ def test_the_known_variables_are_read_as_they_are_written():
         "OVERNIGHT_FILTER_VOLATILITY": "false",
         "OVERNIGHT_FILTER_DLL_PROXIMITY": "false",
     }
-    assert {*written, "OVERNIGHT_ENABLED"} == set(ENVIRONMENT)
+    assert {*written, "OVERNIGHT_ENABLED"} == {
+        name for name, (kind, _) in ENVIRONMENT.items() if kind == "overnight_range"
+    }
     strategy = STRATEGIES["overnight_range"]
     values = {ENVIRONMENT[variable][1]: value for variable, value in written.items()}
     assert parse(strategy.parameters, values) == strategy.parameters()  # they are the defaults
+
+
+def test_only_the_overnight_range_shows_a_range_that_is_verified_when_it_is_acted_on():
+    """An operation compares `range_high` and `range_low` of a signal with the captured overnight range."""
+    words = {name: (SOURCES / f"{name}.py").read_text() for name in STRATEGIES}
+    assert [name for name, text in words.items() if '"range_high"' in text] == ["overnight_range"]
 
 
 def cells(spec: ParameterSpec, default: object) -> list[str]:
@@ -69,6 +78,12 @@ def test_the_page_of_a_strategy_lists_every_parameter(strategy):
 @pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=lambda strategy: strategy.name)
 def test_the_page_of_a_strategy_names_its_variables(strategy):
     page = (PAGES / f"{strategy.name}.md").read_text()
-    assert set(re.findall(r"OVERNIGHT_\w+", page)) == {
+    assert set(re.findall(r"`([A-Z_]+_[A-Z_]+)`", page)) == {
         variable for variable, (name, _) in ENVIRONMENT.items() if name == strategy.name
     }
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=lambda strategy: strategy.name)
+def test_every_strategy_has_a_switch_in_the_environment(strategy):
+    switches = [name for name, (kind, field) in ENVIRONMENT.items() if (kind, field) == (strategy.name, ENABLED)]
+    assert switches == [f"{strategy.name.upper()}_ENABLED".replace("OVERNIGHT_RANGE", "OVERNIGHT")]

@@ -18,6 +18,7 @@ from market.contracts import Contract as Spec
 from market.orders import OrderType, Role, Side
 from market.plans import Kind, Management, SidePlan, Signal, last_signals, last_silences
 from risk.gate import EntryRequest, EntrySide
+from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Decision, Order, Outcome, Position, Strategy
 from tradingbot.operations import bars, notifications, orders, sessions
 from tradingbot.operations.explanations import explain
@@ -127,8 +128,10 @@ def _act(
                 decision, leaving = _ask(row, account, contract, sight, signal, params, managed, now)
             if not _claim(row, sight, decision.sentence):
                 raise _TakenByAnother
+            point("place.before_intent")
     except _TakenByAnother:
         return []
+    point("place.after_intent")
     for order in leaving:
         if may_mutate():  # else the sweeper sends it
             orders.send(order, now=now)
@@ -151,7 +154,7 @@ def _ask(
 ) -> tuple[Decision, list[Order]]:
     """Write what the signal asks of the locked account; returns the decision and the orders that are to be sent."""
     leaving = _exits(row, contract, signal, now)
-    request = _request(contract.spec, sight, signal, params.size)
+    request = _request(contract.spec, sight, signal, managed, params.size)
     if request is None:
         sentence = f"{row.symbol}: the position is to be closed" if leaving else "Nothing is open to be closed."
         return (
@@ -165,7 +168,7 @@ def _ask(
         session_date=sight.session.trade_date,
         now=now,
         strategy=row,
-        inputs=_inputs(contract, signal.figures),
+        inputs=_inputs(contract, signal.figures, signal.measures, signal.reason),
         bar_closed_at=signal.closed_at,
         management=managed,
     )
@@ -222,7 +225,7 @@ def _near_daily_loss(account: Account, params: Any) -> tuple[Outcome, str, str] 
     return Outcome.DENIED, "dll_proximity", sentence
 
 
-def _request(spec: Spec, sight: Sight, signal: Signal, size: int) -> EntryRequest | None:
+def _request(spec: Spec, sight: Sight, signal: Signal, managed: Management, size: int) -> EntryRequest | None:
     sides = tuple(
         _side(side, plan) for side, plan in ((Side.BUY, signal.long), (Side.SELL, signal.short)) if plan is not None
     )
@@ -230,7 +233,7 @@ def _request(spec: Spec, sight: Sight, signal: Signal, size: int) -> EntryReques
         return None
     return EntryRequest(
         contract=spec,
-        quantity=size,
+        quantity=min(managed.quantity(size, side.stop_ticks or 0, spec) for side in sides),
         sides=sides,
         oco=signal.oco,
         reference=int(sight.frames.base.close[-1]),
@@ -306,9 +309,13 @@ def _decide(
     )
 
 
-def _inputs(contract: Contract, figures: dict[str, float]) -> dict[str, Any]:
-    """Return the plan's figures, which are in ticks, as a person reads them: in points."""
-    return {name: str((contract.spec.tick_size * round(ticks * 100)) / 100) for name, ticks in figures.items()}
+def _inputs(
+    contract: Contract, figures: dict[str, float], measures: dict[str, float] | None = None, reason: str = ""
+) -> dict[str, Any]:
+    """Return what a row shows as a person reads it: figures, which are in ticks, in points; measures as they are."""
+    points = {name: str((contract.spec.tick_size * round(ticks * 100)) / 100) for name, ticks in figures.items()}
+    plain = {name: f"{value:.6g}" for name, value in (measures or {}).items()}
+    return points | plain | ({"reason": reason} if reason else {})
 
 
 def _alert(row: Strategy, decision: Decision, now: datetime) -> None:

@@ -18,8 +18,8 @@ from strategies.parameters import ParameterError, dump, param, parse
 from tradingbot.models import Account, Order, Stage, Strategy
 from tradingbot.operations import notifications, orders, sessions
 
-_FAMILIES = {"OVERNIGHT": "overnight_range", "MEAN_REVERSION": "mean_reversion", "TREND_FOLLOWING": "trend_following"}
-_SWITCHES = {f"{family}_ENABLED": kind for family, kind in _FAMILIES.items()}
+_SWITCHES = {name: kind for name, (kind, field) in registry.ENVIRONMENT.items() if field == registry.ENABLED}
+_FAMILIES = tuple(name.removesuffix("ENABLED") for name in _SWITCHES)
 _TRADED = (Stage.PRACTICE, Stage.COMBINE, Stage.EXPRESS)
 
 
@@ -41,21 +41,18 @@ class Seed:
 def read_environment(environment: Mapping[str, str] = os.environ) -> dict[str, Seed]:
     """Return what the environment sets, by strategy; an empty variable sets nothing.
 
-    Raises ImproperlyConfigured with a line for every variable that is misspelt, has a wrong value, or switches on a
-    strategy that does not exist yet.
+    Raises ImproperlyConfigured with a line for every variable that is misspelt or has a wrong value.
     """
     given = {name: value for name, value in environment.items() if value.strip() and _is_ours(name)}
     wrong = [f"{name}: there is no such variable; did you mean {_nearest(name)}?" for name in given if not _known(name)]
     seeds: dict[str, Seed] = {}
     for kind in _SWITCHES.values():
-        variables = {name: value for name, value in given.items() if _known(name) and _kind(name) == kind}
+        variables = {
+            name: value for name, value in given.items() if _known(name) and registry.ENVIRONMENT[name][0] == kind
+        }
         enabled, errors = _switch(variables)
         wrong += errors
-        if kind not in registry.STRATEGIES:
-            if enabled:
-                wrong.append(f"{next(iter(variables))}: {kind} is not available yet; remove it or write false")
-            continue
-        named = {registry.ENVIRONMENT[name][1]: name for name in variables if name in registry.ENVIRONMENT}
+        named = {registry.ENVIRONMENT[name][1]: name for name in variables}
         named.pop(registry.ENABLED, None)
         texts = {parameter: variables[name].strip() for parameter, name in named.items()}
         try:
@@ -162,19 +159,15 @@ def _account() -> Account | None:
 
 
 def _is_ours(name: str) -> bool:
-    return any(name.startswith(f"{family}_") for family in _FAMILIES)
+    return name.startswith(_FAMILIES)
 
 
 def _known(name: str) -> bool:
-    return name in registry.ENVIRONMENT or name in _SWITCHES
-
-
-def _kind(name: str) -> str:
-    return registry.ENVIRONMENT[name][0] if name in registry.ENVIRONMENT else _SWITCHES[name]
+    return name in registry.ENVIRONMENT
 
 
 def _nearest(name: str) -> str:
-    return difflib.get_close_matches(name, [*registry.ENVIRONMENT, *_SWITCHES], n=1, cutoff=0)[0]
+    return difflib.get_close_matches(name, registry.ENVIRONMENT, n=1, cutoff=0)[0]
 
 
 def _switch(variables: Mapping[str, str]) -> tuple[bool | None, list[str]]:

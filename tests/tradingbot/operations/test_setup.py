@@ -70,10 +70,10 @@ class TestPrepare:
 
     def test_what_the_environment_pins_is_set_at_every_start(self, account, monkeypatch):
         setup.prepare(now=NOW)
-        assert Strategy.objects.get().parameters["size"] == 3
+        assert Strategy.objects.get(name="overnight_range").parameters["size"] == 3
         monkeypatch.setenv("OVERNIGHT_POSITION_SIZE", "1")
         setup.prepare(now=NOW)
-        assert Strategy.objects.get().parameters["size"] == 1
+        assert Strategy.objects.get(name="overnight_range").parameters["size"] == 1
 
     def test_the_command_says_it_in_one_line(self, db, monkeypatch):
         monkeypatch.setenv("OVERNIGHT_SIZE", "3")
@@ -118,7 +118,7 @@ class TestConnect:
         assert not setup.is_connected()
         setup.connect(now=NOW, progress=told.append)
         assert setup.is_connected()
-        account, strategy = Account.objects.get(), Strategy.objects.get()
+        account, strategy = Account.objects.get(), Strategy.objects.get(name="overnight_range")
         assert account.reconciled_at is not None
         assert account.balance_read_at is not None
         assert (strategy.account, strategy.symbol, strategy.enabled) == (account, "MNQ", True)

@@ -30,10 +30,10 @@ def test_the_documented_variables_seed_the_strategy(account, monkeypatch):
         "OVERNIGHT_FILTER_VOLATILITY": "on",
         "OVERNIGHT_FILTER_DLL_PROXIMITY": "True",
     }
-    assert set(values) == set(ENVIRONMENT)
+    assert set(values) == {name for name, (kind, _) in ENVIRONMENT.items() if kind == "overnight_range"}
     for name, value in values.items():
         monkeypatch.setenv(name, value)
-    (row,) = strategies.sync(now=NOW)
+    row, *others = strategies.sync(now=NOW)
     assert (row.name, row.enabled, row.symbol, row.account) == ("overnight_range", True, "MES", account)
     params = row.typed_parameters()
     assert (params.size, params.atr_period, params.stop_atr, params.target_atr) == (2, 20, Decimal("1.5"), 3)
@@ -43,11 +43,13 @@ def test_the_documented_variables_seed_the_strategy(account, monkeypatch):
     assert params.filter_gap
     assert params.filter_volatility
     assert params.filter_dll_proximity
-    assert strategies.pinned(row) == {field: name for name, (_, field) in ENVIRONMENT.items()}
+    assert strategies.pinned(row) == {ENVIRONMENT[name][1]: name for name in values}
+    assert not any(other.enabled or strategies.pinned(other) for other in others)
 
 
 def test_without_variables_it_is_on_with_its_defaults(account):
-    (row,) = strategies.sync(now=NOW)
+    row, *others = strategies.sync(now=NOW)
+    assert [other.enabled for other in others] == [False] * (len(STRATEGIES) - 1)
     assert (row.enabled, row.symbol, row.typed_parameters()) == (
         True,
         "MNQ",
@@ -58,11 +60,11 @@ def test_without_variables_it_is_on_with_its_defaults(account):
 
 def test_a_pinned_value_comes_back_and_what_a_person_set_stays(account, monkeypatch):
     monkeypatch.setenv("OVERNIGHT_POSITION_SIZE", "2")
-    (row,) = strategies.sync(now=NOW)
+    row, *_ = strategies.sync(now=NOW)
     row.parameters |= {"size": 9, "entry_offset_ticks": 5}
     row.enabled = False
     row.save()
-    (row,) = strategies.sync(now=NOW)
+    row, *_ = strategies.sync(now=NOW)
     assert (row.parameters["size"], row.parameters["entry_offset_ticks"], row.enabled) == (2, 5, False)
 
 
@@ -70,12 +72,12 @@ def test_again_changes_nothing_and_says_nothing(account):
     strategies.sync(now=NOW)
     said = Notification.objects.count()
     strategies.sync(now=NOW)
-    assert (Strategy.objects.count(), Notification.objects.count()) == (1, said)
+    assert (Strategy.objects.count(), Notification.objects.count()) == (len(STRATEGIES), said)
 
 
 def test_an_empty_variable_sets_nothing(account, monkeypatch):
     monkeypatch.setenv("OVERNIGHT_POSITION_SIZE", " ")
-    (row,) = strategies.sync(now=NOW)
+    row, *_ = strategies.sync(now=NOW)
     assert row.parameters["size"] == 3
     assert strategies.pinned(row) == {}
 
@@ -89,8 +91,8 @@ def test_an_empty_variable_sets_nothing(account, monkeypatch):
         ("OVERNIGHT_SYMBOL", "MNX", "OVERNIGHT_SYMBOL: MNX is not one of"),
         ("OVERNIGHT_ENABLED", "maybe", "OVERNIGHT_ENABLED: 'maybe' is not yes or no"),
         ("OVERNIGHT_EOD_FLATTEN_TIME", "25:00", "OVERNIGHT_EOD_FLATTEN_TIME: '25:00' is not a time of day"),
-        ("MEAN_REVERSION_ENABLED", "true", "MEAN_REVERSION_ENABLED: mean_reversion is not available yet"),
-        ("TREND_FOLLOWING_ENABLED", "1", "TREND_FOLLOWING_ENABLED: trend_following is not available yet"),
+        ("PDH_PDL_ENABLED", "perhaps", "PDH_PDL_ENABLED: 'perhaps' is not yes or no"),
+        ("EMA_CROSS_ENABLE", "true", "EMA_CROSS_ENABLE: there is no such variable; did you mean EMA_CROSS_ENABLED?"),
     ],
 )  # fmt: skip
 def test_a_wrong_variable_is_one_clear_error_and_nothing_is_written(account, monkeypatch, name, value, said):
@@ -112,9 +114,10 @@ def test_every_wrong_variable_is_named(monkeypatch):
     }
 
 
-def test_a_strategy_that_does_not_exist_yet_may_be_switched_off(account, monkeypatch):
-    monkeypatch.setenv("MEAN_REVERSION_ENABLED", "false")
-    assert [row.name for row in strategies.sync(now=NOW)] == ["overnight_range"]
+@pytest.mark.parametrize("kind", [kind for kind in STRATEGIES if kind != "overnight_range"])
+def test_every_strategy_has_a_switch(account, monkeypatch, kind):
+    monkeypatch.setenv(f"{kind.upper()}_ENABLED", "true")
+    assert {row.name for row in strategies.sync(now=NOW) if row.enabled} == {"overnight_range", kind}
 
 
 def test_the_selected_account_is_traded_else_practice_first(db):
