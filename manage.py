@@ -3,6 +3,10 @@
 
 import os
 import sys
+from importlib import import_module
+
+WITHOUT_MODELS = ("up", "venue")
+"""Commands that go on for days and need no model: the registry of Django's applications would cost each 40 MB."""
 
 
 def main() -> None:
@@ -16,9 +20,20 @@ def main() -> None:
     except ImportError:
         sys.exit("Django is not installed in this Python: use `make`, or .venv/bin/python manage.py")
     try:
-        execute_from_command_line(sys.argv)
+        if sys.argv[1:2] and sys.argv[1] in WITHOUT_MODELS:
+            _run_without_models(sys.argv)
+        else:
+            execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"Error: {error}")
+
+
+def _run_without_models(arguments: list[str]) -> None:
+    from django.conf import settings
+    from django.utils.log import configure_logging
+
+    configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+    import_module(f"tradingbot.management.commands.{arguments[1]}").Command().run_from_argv(arguments)
 
 
 if __name__ == "__main__":

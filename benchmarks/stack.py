@@ -16,20 +16,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VAR = ROOT / "var" / "bench"
+VAR = Path(os.environ.get("VAR_DIR") or ROOT / "var") / "bench"
 MORNING = "2026-11-18T09:30:03-05:00@30x"  # it stands still; the speed multiplies the request budget
+SERVERS = ("DATABASE_URL", "REDIS_URL", "TRADING_VENUE")  # of the user: a benchmark has its own
 
 
 @contextmanager
 def servers(clock: str = MORNING) -> Iterator[None]:
     """Set the environment, start PostgreSQL and Valkey with empty data, migrate and prepare; stop them afterwards."""
-    for name in ("DATABASE_URL", "REDIS_URL", "TRADING_VENUE"):
+    for name in SERVERS:
         os.environ.pop(name, None)
-    os.environ |= {
+    os.environ |= ports() | {
         "VAR_DIR": str(VAR),
         "TRADINGBOT_CLOCK": clock,
         "DJANGO_SETTINGS_MODULE": "tradingbot.settings",
-        "VENUE_PORT": str(_free_port()),
         "LOG_LEVEL": "WARNING",
     }
     from tradingbot import servers as ours
@@ -44,6 +44,11 @@ def servers(clock: str = MORNING) -> Iterator[None]:
         yield
     finally:
         ours.stop(VAR)
+
+
+def ports() -> dict[str, str]:
+    """Return free ports for whatever listens, as environment."""
+    return {name: str(_free_port()) for name in ("VENUE_PORT", "WEB_PORT", "FLOWER_PORT")}
 
 
 def clean() -> None:
@@ -87,10 +92,7 @@ def venue() -> Iterator[str]:
 
 def worker(queue: str, children: int = 2) -> object:
     """Run the worker of one queue."""
-    return process(
-        *f"-m celery -A tradingbot.celery_app worker -Q {queue} -n {queue}@bench -c {children}"
-        " --without-mingle --without-gossip -l warning".split()
-    )
+    return process(*f"-m tradingbot.processes.worker -Q {queue} -n {queue}@bench -c {children}".split())
 
 
 def wait_for(condition: object, what: str, seconds: float = 60) -> None:

@@ -7,39 +7,29 @@ from __future__ import annotations
 import gc
 import os
 import warnings
+from contextlib import suppress
 from typing import Any
 
+from billiard.util import get_pdeathsig  # type: ignore[import-untyped]
 from celery import Celery
 from celery.platforms import SecurityWarning
 from celery.signals import worker_init
 from kombu import Exchange, Queue
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingbot.settings")
+from tradingbot.transport import SETTINGS
 
-from django.conf import settings
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")  # they would load every page into every worker; `prepare` makes them
 
 QUEUES = ("critical", "high", "normal", "low", "background")
 
 app = Celery("tradingbot")
 app.conf.update(
-    broker_url=settings.REDIS_URL,
-    broker_connection_retry_on_startup=True,
-    broker_transport_options={
-        "visibility_timeout": 600,
-        "socket_timeout": 5,
-        "socket_connect_timeout": 2,
-        "socket_keepalive": True,
-        "health_check_interval": 10,
-    },
-    redis_socket_timeout=5,
-    redis_socket_connect_timeout=2,
-    redis_socket_keepalive=True,
+    SETTINGS,
     task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     task_default_queue="background",
     task_create_missing_queues=False,
     task_routes={f"tradingbot.tasks.{name}.*": {"queue": name, "routing_key": name} for name in QUEUES},
     task_serializer="json",
-    accept_content=["json"],
     task_ignore_result=True,
     task_acks_late=False,
     task_reject_on_worker_lost=False,
@@ -51,8 +41,6 @@ app.conf.update(
     task_send_sent_event=False,
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
-    timezone="UTC",
-    enable_utc=True,
     beat_scheduler="tradingbot.schedule:Scheduler",
     imports=[f"tradingbot.tasks.{name}" for name in QUEUES],
 )
@@ -61,9 +49,9 @@ warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pi
 
 
 @worker_init.connect
-def share_memory(sender: Any, **_: Any) -> None:
-    """Before the children are forked: load what they will need and keep the collector from touching its pages."""
-    if "normal" in sender.app.amqp.queues.consume_from:
-        import talib  # noqa: F401
+def share_memory(**_: Any) -> None:
+    """Keep the collector from touching, and so from copying, the pages that the children will share."""
+    with suppress(OSError):  # not on Linux
+        get_pdeathsig()  # a child sets it when it begins, with a C parser that would otherwise take 4 MB in each
     gc.collect()
     gc.freeze()

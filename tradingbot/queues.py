@@ -50,11 +50,7 @@ class Task(CeleryTask):
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Publish a message; None instead of a result if its queue takes no more."""
-        limit = SHED_ABOVE.get(queue_of(self.name))
-        if limit is not None and (count := _waiting.count()) > limit:
-            log.warning("%s dropped: %d messages wait, its queue takes no more above %d", self.name, count, limit)
-            return None
-        return super().apply_async(args, kwargs, **options)
+        return super().apply_async(args, kwargs, **options) if takes(self.name) else None
 
     def before_start(self, task_id: str, args: Any, kwargs: dict[str, Any]) -> None:
         _run.started = time.monotonic()
@@ -104,6 +100,15 @@ _waiting = _Waiting()
 def queue_of(task_name: str) -> str:
     """Return the queue of `tradingbot.tasks.<queue>.<task>`."""
     return task_name.rsplit(".", 2)[-2]
+
+
+def takes(task_name: str) -> bool:
+    """Return whether the queue of a task takes one more message now; a refusal is logged."""
+    limit = SHED_ABOVE.get(queue_of(task_name))
+    if limit is None or (count := _waiting.count()) <= limit:
+        return True
+    log.warning("%s dropped: %d messages wait, its queue takes no more above %d", task_name, count, limit)
+    return False
 
 
 def waiting() -> dict[str, int]:

@@ -99,8 +99,9 @@ TAG_PREFIX = env("TAG_PREFIX", default="tb")
 WEB_HOST = env("WEB_HOST", default="127.0.0.1")
 WEB_PORT = _number("PORT", 0) or _number("WEB_PORT", 8000, least=1)
 FLOWER_PORT = _number("FLOWER_PORT", 5555, least=1)
+ADMIN_NAME = "admin"
 ADMIN_PASSWORD = _secret("ADMIN_PASSWORD", length=12)
-FLOWER_BASIC_AUTH = env("FLOWER_BASIC_AUTH", default="") or f"admin:{ADMIN_PASSWORD}"
+FLOWER_BASIC_AUTH = env("FLOWER_BASIC_AUTH", default="") or f"{ADMIN_NAME}:{ADMIN_PASSWORD}"
 
 # The paper venue: where it listens, where we find it, what it trades.
 VENUE_HOST = env("VENUE_HOST", default="127.0.0.1")

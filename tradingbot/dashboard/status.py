@@ -14,7 +14,7 @@ from tradingbot.models import Account, BarDay, Order, Strategy
 from tradingbot.operations import heartbeats, sessions
 from tradingbot.queues import LIMITS, waiting
 
-REQUIRED = (*(f"worker-{queue}" for queue in LIMITS), "beat")
+REQUIRED = (*(f"worker-{queue}" for queue in LIMITS), "beat", "guard")
 _STALE = timedelta(minutes=3)
 _STALE_MACHINE = timedelta(seconds=20)  # of machine time, which a fast clock stretches
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from tradingbot import faults
 from tradingbot.clock import clock
 from tradingbot.models import Login
 from tradingbot.models.accounts import Venue
@@ -29,6 +30,10 @@ def check(login: Login) -> None:
         raise ImproperlyConfigured(
             f"TRADINGBOT_CLOCK sets another time and {login.base_url} is a real venue: remove it, "
             "or write TRADING_VENUE=paper"
+        )
+    if faults.active():
+        raise ImproperlyConfigured(
+            f"TRADINGBOT_FAULTS lets processes die on purpose and {login.base_url} is a real venue: remove it"
         )
     if settings.HOSTED and not settings.ORDERS_ON_HOSTED_MACHINE:
         raise ImproperlyConfigured(

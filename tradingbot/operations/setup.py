@@ -19,7 +19,7 @@ from tradingbot.operations import accounts, bars, contracts, leases, places, rec
 
 log = logging.getLogger(__name__)
 
-ADMIN = "admin"
+ADMIN = settings.ADMIN_NAME
 SESSIONS = 150  # of bars: what the daily averages of the strategies look back on
 _CONNECTING = 120.0  # machine seconds: the time limit of the task
 _LOOK = 0.5

@@ -19,5 +19,5 @@ def rows(sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         connection.wrap_database_errors,
         psycopg.Cursor(ours.connection) as cursor,
     ):
-        cursor.execute(sql, values, prepare=True)  # type: ignore[arg-type]
+        cursor.execute(sql, values, prepare=True)
         return cursor.fetchall()

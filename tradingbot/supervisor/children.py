@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from tradingbot.supervisor.procfile import Command
 log = logging.getLogger(__name__)
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
+STOPPED_SECONDS = 60.0  # what a process may stand still on a signal, should a person look at it
 HEALTHY_SECONDS = 60.0  # a process that lived so long starts again after the first delay
 
 
@@ -50,6 +54,7 @@ class Child:
         self._delay = 0.0
         self._due = 0.0
         self._kill_at = float("inf")
+        self._stopped: dict[int, float] = {}
 
     @property
     def running(self) -> bool:
@@ -120,6 +125,20 @@ class Child:
         """End the process and everything it started at once."""
         if self._group is not None:
             self._group.kill(self.place.run)
+
+    def end_stopped(self, now: float) -> None:
+        """Kill what a signal stopped for too long: a worker's child would hold its task for ever, unnoticed."""
+        stopped = self._group.stopped() if self._group is not None and self.running else set()
+        self._stopped = {pid: self._stopped.get(pid, now) for pid in stopped}
+        for pid, since in self._stopped.items():
+            if now - since >= STOPPED_SECONDS:
+                log.error("%s: process %d was stopped for %.0f s and is ended", self.name, pid, STOPPED_SECONDS)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def forgive(self) -> None:
+        """Forget for how long processes were stopped."""
+        self._stopped = {}
 
     def _forget(self) -> None:
         self.kill()  # its own children, should it have died before them

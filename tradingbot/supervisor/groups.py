@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,6 +49,19 @@ class Group:
                     found.append(process)
             except (OSError, psutil.Error):
                 continue  # it ended meanwhile, or is another user's
+        return found
+
+    def stopped(self) -> set[int]:
+        """Return the ids of its processes that a signal stopped: they answer nothing and no time limit ends them."""
+        leader = self.leader()
+        if leader is None:
+            return set()
+        found = set()
+        with suppress(psutil.Error):
+            for process in (leader, *leader.children(recursive=True)):
+                with suppress(psutil.Error):  # it ended meanwhile
+                    if process.status() == psutil.STATUS_STOPPED:
+                        found.add(process.pid)
         return found
 
     def kill(self, run: Path) -> None:

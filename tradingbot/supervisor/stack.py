@@ -13,12 +13,12 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 
+import psycopg
 from django.conf import settings
 from django.db import close_old_connections, connections
 
 from tradingbot import servers
 from tradingbot.clock import clock
-from tradingbot.operations import heartbeats
 from tradingbot.supervisor import logfiles, procfile
 from tradingbot.supervisor.children import Child, Place
 from tradingbot.supervisor.groups import end_leftovers
@@ -29,6 +29,7 @@ from tradingbot.supervisor.supervisor import Supervisor
 log = logging.getLogger(__name__)
 
 LEFTOVER_SECONDS = 15.0  # more than one call to the venue takes
+FOLLOWED = ("guard", "stream")  # they show life once they have an account to look after
 PROBED = {"web": "/health", "venue": "/api/Status/ping", "flower": "/"}
 
 
@@ -62,8 +63,9 @@ def run(
             _release(commands.get(procfile.RELEASE, []), place)
             supervisor = Supervisor(
                 [Child(name, commands[name][0], place, _probe(name)) for name in names],
-                heartbeats=_ages,
+                heartbeats=ages,
                 watched=frozenset(name for name in names if name == "beat" or name.startswith("worker-")),
+                followed=frozenset(FOLLOWED),
                 keep=partial(_keep_servers, var),
             )
             supervisor.run(partial(_begin, on_ready), _with_fresh_connections(on_tick), before_stop)
@@ -149,9 +151,11 @@ def _release(commands: list[Command], place: Place) -> None:
             raise StartError(f"`{' '.join(command)}` failed: {logfiles.last_line(file)} (see {file})")
 
 
-def _ages() -> dict[str, float]:
-    close_old_connections()
-    return {sign.name: sign.age for sign in heartbeats.overview()}
+def ages() -> dict[str, float]:
+    """Return the machine seconds since each name's last sign of life (`operations.heartbeats`, without its models)."""
+    with psycopg.connect(settings.DATABASE_URL, connect_timeout=5, options="-c statement_timeout=5s") as connection:
+        rows = connection.execute("SELECT name, extract(epoch FROM clock_timestamp() - at) FROM tradingbot_heartbeat")
+        return {name: float(age) for name, age in rows}
 
 
 def _with_fresh_connections(call: Callable[[], None]) -> Callable[[], None]:

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 SILENT_SECONDS = 90.0
 HUNG_SECONDS = 15.0  # what a silent process gets to end: more than one call to the venue takes
 DRAIN_SECONDS = 60.0  # what a working process gets to end
+SLEPT_SECONDS = 15.0  # between two looks: this process stood still, and so did all others
 STARTING_CHECK_SECONDS, CHECK_SECONDS = 0.5, 5.0
 TICK_SECONDS = 0.2
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -31,6 +32,7 @@ class Supervisor:
 
     heartbeats   seconds since the last sign of life by process name; it may raise, then nothing is concluded
     watched      names that must show up in `heartbeats`
+    followed     names that must go on showing up there once they have since their start
     keep         called every five seconds, for what the children stand on (servers)
     """
 
@@ -40,15 +42,18 @@ class Supervisor:
         *,
         heartbeats: Callable[[], Mapping[str, float]] = dict,
         watched: frozenset[str] = frozenset(),
+        followed: frozenset[str] = frozenset(),
         keep: Callable[[], None] = _nothing,
     ) -> None:
         self.children = children
         self.ready = False
         self._heartbeats = heartbeats
         self._watched = watched
+        self._followed = followed
         self._keep = keep
         self._asked = self._stopping = self._forced = False
         self._checked = self._blind = float("-inf")
+        self._looked = float("inf")
         self._handled: tuple[signal.Signals, ...] = ()
         self._troubles: dict[str, str] = {}
 
@@ -77,6 +82,7 @@ class Supervisor:
                 if not self.ready and all(child.ready for child in self.children):
                     self.ready = True
                     self._interruptible(on_ready)
+                    self._looked = time.monotonic()
                 elif self.ready:
                     self._guarded("on_tick", on_tick)
                 time.sleep(TICK_SECONDS)
@@ -104,6 +110,7 @@ class Supervisor:
 
     def _watch(self) -> None:
         now = time.monotonic()
+        self._notice_sleep(now)
         for child in self.children:
             child.tick(now)
         if now - self._checked < (CHECK_SECONDS if self.ready else STARTING_CHECK_SECONDS):
@@ -113,6 +120,17 @@ class Supervisor:
         self._guarded("logs", self._rotate)
         self._listen()
         self._restart_silent()
+        for child in self.children:
+            child.end_stopped(now)
+
+    def _notice_sleep(self, now: float) -> None:
+        """Give everybody their time anew after this process stood still: a suspended machine silences all of them."""
+        if now - self._looked > SLEPT_SECONDS:
+            log.warning("stood still for %.0f s: silence counts from now on", now - self._looked)
+            self._blind = now
+            for child in self.children:
+                child.forgive()
+        self._looked = now
 
     def _rotate(self) -> None:
         for child in self.children:
@@ -120,18 +138,17 @@ class Supervisor:
 
     def _listen(self) -> None:
         """Note who answered: to its probe, by its heartbeat, else by living for a second."""
-        for child in self.children:
-            lives = child.running and time.monotonic() - child.started > 1 and child.name not in self._watched
-            if child.probe() if child.probe and child.running else lives:
-                child.answered = time.monotonic()
-        if not self._watched:
-            return
         ages: dict[str, float] = {}
-        if not self._guarded("heartbeats", lambda: ages.update(self._heartbeats())):
+        beating = self._watched | self._followed
+        if beating and not self._guarded("heartbeats", lambda: ages.update(self._heartbeats())):
             self._blind = time.monotonic()
         for child in self.children:
-            if child.name in self._watched and child.name in ages:
-                child.answered = max(child.answered, time.monotonic() - ages[child.name])
+            now = time.monotonic()
+            beaten = now - ages.get(child.name, float("inf")) if child.name in beating else float("-inf")
+            if child.name in self._watched or beaten > child.started:
+                child.answered = max(child.answered, beaten)
+            elif child.probe() if child.probe and child.running else child.running and now - child.started > 1:
+                child.answered = time.monotonic()
 
     def _restart_silent(self) -> None:
         """End what is silent for too long; its restart follows."""

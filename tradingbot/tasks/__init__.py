@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from celery.signals import worker_ready
-from django.db import connections
-
-from tradingbot.operations import heartbeats
 
 
 @worker_ready.connect
 def _say_hello(sender: Any, **_: Any) -> None:
-    """Show that a worker listens before its queue's first canary comes by."""
+    """Send each queue a canary when its worker begins to listen, beat's next may be half a minute away.
+
+    A child answers: the parent itself never connects to the database, its children are forked from it.
+    """
     for queue in sender.app.amqp.queues.consume_from:
-        heartbeats.beat(f"worker-{queue}")
-    connections.close_all()  # children that are forked later must not share this one
+        sender.app.send_task(f"tradingbot.tasks.{queue}.canary", expires=30)

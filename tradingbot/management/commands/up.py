@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from brokers.base import BrokerError
-from tradingbot import clock
-from tradingbot.operations import setup
-from tradingbot.operations.setup import ADMIN
 from tradingbot.servers import ServerError
 from tradingbot.supervisor import stack
 from tradingbot.supervisor.instance import StartError
@@ -34,13 +32,12 @@ class Command(BaseCommand):
             raise CommandError("interrupted while starting; nothing is left running", returncode=130) from None
 
     def _begin(self) -> None:
-        try:
-            setup.connect_at_start(now=clock.now, progress=self.stdout.write)
-        except BrokerError as error:
-            self.stderr.write(f"the venue could not be read, the workers go on trying: {error}")
+        connect = [sys.executable, "manage.py", "connect"]  # in a process of its own, for what it loads would stay here
+        if subprocess.run(connect, cwd=settings.ROOT, stdin=subprocess.DEVNULL, check=False).returncode:
+            self.stderr.write("the venue could not be read, the workers go on trying")
         password = "ADMIN_PASSWORD" if os.environ.get("ADMIN_PASSWORD") else f"in {settings.VAR_DIR / 'admin_password'}"
         self.stdout.write(f"control panel  http://127.0.0.1:{settings.WEB_PORT}/admin/")
-        self.stdout.write(f"login          {ADMIN}, password: {password}")
+        self.stdout.write(f"login          {settings.ADMIN_NAME}, password: {password}")
         self.stdout.write(f"tasks          http://127.0.0.1:{settings.FLOWER_PORT}/")
         self.stdout.write("Ctrl-C stops everything cleanly")
         self.stdout.flush()

@@ -1,0 +1,83 @@
+"""`python -m tradingbot.processes.worker -Q critical -c 2`: the worker of one queue, or of several together."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+
+import django
+
+from tradingbot.celery_app import QUEUES, app
+from tradingbot.queues import LIMITS
+
+TASKS_PER_CHILD = 500
+"""A child is replaced after so many tasks, against leaks; one of the critical queue is never."""
+
+
+def main(arguments: list[str]) -> int:
+    options = _parser().parse_args(arguments)
+    queues: list[str] = options.queues
+    app.conf.imports = [f"tradingbot.tasks.{queue}" for queue in queues]
+    _load([*app.conf.imports, *(["talib"] if "normal" in queues else [])])
+    soft, hard = (
+        None if None in limits else max(limit for limit in limits if limit)
+        for limits in zip(*(LIMITS[queue] for queue in queues), strict=True)
+    )  # of a task that has none of its own
+    worker = app.Worker(
+        hostname=options.name or f"{queues[0]}@%h",
+        queues=queues,
+        concurrency=options.children,
+        soft_time_limit=soft,
+        time_limit=hard,
+        max_tasks_per_child=None if "critical" in queues else TASKS_PER_CHILD,
+        without_mingle=True,
+        without_gossip=True,
+        quiet=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _load(modules: list[str]) -> None:
+    """Import what the children will need before they are forked, so that they share it.
+
+    TA-Lib loads pandas to take its series, httpx rich for its command line: 25 and 4 MB for what we never use.
+    """
+    django.setup()
+    with _unseen("pandas", "rich"):
+        for module in modules:
+            import_module(module)
+
+
+@contextmanager
+def _unseen(*names: str) -> Iterator[None]:
+    """Let what is imported in the block find no `names`."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="worker", description="Run the tasks of one queue, or of several together.")
+    parser.add_argument("-Q", dest="queues", type=_queues, required=True, metavar="QUEUE[,QUEUE]")
+    parser.add_argument("-c", dest="children", type=int, default=1, metavar="N", help="child processes; default 1")
+    parser.add_argument("-n", dest="name", metavar="NAME@%h", help="node's name; default the first queue's")
+    return parser
+
+
+def _queues(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := sorted(set(names) - set(QUEUES)):
+        raise argparse.ArgumentTypeError(f"no queue is called {unknown[0]!r}; there are {', '.join(QUEUES)}")
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
