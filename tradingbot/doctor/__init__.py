@@ -18,6 +18,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     installation.secrets,
     running.processes,
     running.signs_of_life,
+    running.guard,
     running.ports,
     running.market_time,
     trading.venue,

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from tradingbot.clock import clock, now
 from tradingbot.doctor.findings import Finding
+from tradingbot.models import Account
 from tradingbot.models.accounts import Venue
 from tradingbot.operations import heartbeats
 from tradingbot.supervisor.groups import Group, remembered
@@ -42,6 +43,21 @@ def signs_of_life() -> Finding:
     if silent:
         return Finding("signs_of_life", "bad", f"silent: {', '.join(silent)}")
     return Finding("signs_of_life", "ok", f"{len(signs)} heard within {heartbeats.SILENT_AFTER:.0f} s")
+
+
+def guard() -> Finding:
+    """Whether somebody checks stops and flat times without queues, and nothing of a bad hour waits to be booked."""
+    waiting = [file.name for file in settings.VAR_DIR.glob("guard*.jsonl") if not file.stem[-1].isdecimal()]
+    if waiting:
+        return Finding("guard", "warn", f"acts of a time without PostgreSQL wait to be booked: {', '.join(waiting)}")
+    if running_as(settings.VAR_DIR / "run") is None:
+        return Finding("guard", "ok", "not looked at, nothing runs")
+    signs = [sign for sign in heartbeats.overview() if sign.name == "guard"]
+    if not signs:
+        accounts = Account.objects.filter(enabled=True, login__enabled=True).exists()
+        return Finding("guard", "bad" if accounts else "ok", "it watches no account yet")
+    alive = signs[0].alive
+    return Finding("guard", "ok" if alive else "bad", signs[0].note if alive else f"silent for {signs[0].age:.0f} s")
 
 
 def ports() -> Finding:

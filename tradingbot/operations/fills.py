@@ -14,6 +14,7 @@ from brokers.base import FillReport
 from market.orders import NEXT, OrderStatus, Role, Side
 from market.positions import book
 from market.sessions import trade_date_of
+from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Fill, Order, Position, Trade
 from tradingbot.operations import notifications, orders
 
@@ -66,6 +67,8 @@ def record(account: Account, report: FillReport, *, now: datetime) -> bool:
             _undo(order, position, now)
         if order is not None and order.role == Role.ENTRY and order.oco_group:
             _cancel_opposite(order, now)
+        point("book.before_commit")
+    point("book.after_commit")
     return True
 
 

@@ -17,6 +17,10 @@ SET holder = EXCLUDED.holder, fence = tradingbot_lease.fence + 1, expires_at = E
 WHERE tradingbot_lease.expires_at <= clock_timestamp()
 RETURNING fence
 """
+_RENEW = """
+UPDATE tradingbot_lease SET expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE name = %(name)s AND fence = %(fence)s
+"""
 _GIVE_BACK = "UPDATE tradingbot_lease SET expires_at = clock_timestamp() WHERE name = %(name)s AND fence = %(fence)s"
 
 
@@ -26,19 +30,32 @@ def hold(name: str, *, seconds: float) -> Iterator[int | None]:
 
     The lease ends with the block, or after `seconds` of machine time if this process dies in it.
     """
-    values: dict[str, str | float] = {
-        "name": name,
-        "holder": f"{socket.gethostname()}:{os.getpid()}",
-        "seconds": seconds,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_TAKE, values)
-        row = cursor.fetchone()
-    if row is None:
+    fence = take(name, seconds=seconds)
+    if fence is None:
         yield None
         return
     try:
-        yield row[0]
+        yield fence
     finally:
-        with connection.cursor() as cursor:
-            cursor.execute(_GIVE_BACK, {"name": name, "fence": row[0]})
+        give_back(name, fence)
+
+
+def take(name: str, *, seconds: float) -> int | None:
+    """Return the fence of lease `name` for `seconds` of machine time, None while another process holds it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE, {"name": name, "holder": f"{socket.gethostname()}:{os.getpid()}", "seconds": seconds})
+        row = cursor.fetchone()
+    return None if row is None else int(row[0])
+
+
+def renew(name: str, fence: int, *, seconds: float) -> bool:
+    """Hold the lease on; False if another process has taken it since, after it had run out."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RENEW, {"name": name, "fence": fence, "seconds": seconds})
+        return bool(cursor.rowcount)
+
+
+def give_back(name: str, fence: int) -> None:
+    """Let another process take the lease at once."""
+    with connection.cursor() as cursor:
+        cursor.execute(_GIVE_BACK, {"name": name, "fence": fence})

@@ -16,14 +16,15 @@ from tradingbot.operations import notifications, orders, risk_states, trading
 _WARN_AT = (90, 70, 50)  # percent of a limit
 
 
-def check(account: Account, *, now: datetime) -> str:
+def check(account: Account, *, now: datetime, worth: risk_states.Worth | None = None) -> str:
     """Compare equity and the day's result with the limits; returns why it was stopped, empty if it was not.
 
-    Uses the balance as last read and the newest prices. A limit that is reached halts the account and has it flattened:
-    the maximum loss until a person resumes, the daily loss until the next session opens.
+    worth   what it is worth; by default the balance as last read with open profit at the newest bars
+    A limit that is reached halts the account and has it flattened: the maximum loss until a person resumes, the daily
+    loss until the next session opens.
     """
     positions = list(account.positions.exclude(quantity=0, broker_quantity=0).select_related("contract"))
-    worth = risk_states.worth_of(account, positions, trade_date=trade_date_of(now))
+    worth = worth or risk_states.worth_of(account, positions, trade_date=trade_date_of(now))
     floor = risk_states.floor_of(account)
     limit = account.daily_loss_limit
     until = None

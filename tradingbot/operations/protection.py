@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.db import transaction
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
-from brokers.base import BrokerError, NotSent, OrderReport, PositionReport, Refused
+from brokers.base import BrokerError, Lane, NotSent, OrderReport, PositionReport, Refused
 from market.orders import LIVE, OrderStatus, OrderType, Role, Side
-from tradingbot.models import Account, Contract, Order, Position
+from tradingbot.faults import point
+from tradingbot.models import Account, Contract, Order, OrderEvent, Position
 from tradingbot.operations import bars, notifications, orders, snapshots, venues
+from tradingbot.operations.snapshots import Reading
 
 log = logging.getLogger(__name__)
 
-_FIRST, _SECOND, _CLOSE = timedelta(seconds=3), timedelta(seconds=6), timedelta(seconds=9)
+_STEPS, _CLOSE = (timedelta(seconds=2), timedelta(seconds=6)), timedelta(seconds=9)
+_CLAIM_IS_FRESH = 2.0  # seconds from a claim to its call
 _AT_VENUE = (OrderStatus.WORKING, OrderStatus.PARTIAL)
+_IN_DOUBT = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.CANCEL_PENDING, OrderStatus.GHOST)
 _STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
 
 
 def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]:
     """Compare the working stops with the position, as the venue shows both; returns what had to be done, in sentences.
 
-    Missing: a stop is placed 3 s after the exposure was seen without one, a second try follows at 6 s, at 9 s the
-    position is closed. Too many: the surplus is cancelled at once. Positions that no order of ours opened are reported.
+    The ladder, in machine time from the first sight of a position without a full stop: 2 s, the time that a bracket's
+    legs may take, a stop is placed; with an unknown outcome it is sent again under its own tag; 6 s a second one; 9 s
+    the position is closed. Too many stops: the surplus is cancelled at once. Positions that no order of ours opened
+    are reported. While the ladder runs the venue is always asked anew.
     """
-    reading = snapshots.read(account, max_age=max_age, now=now)
+    climbing = Position.objects.filter(account=account, unprotected_since__isnull=False).exists()
+    reading = snapshots.read(
+        account, max_age=0.0 if climbing else max_age, now=now, lane=Lane.STOP if climbing else Lane.RECONCILE
+    )
     shown = {p.contract_id: p for p in reading.positions}
+    entries = _entries_at_venue(account, reading)
     done = []
     for contract in Contract.objects.filter(
         venue=account.venue, broker_contract_id__in={*shown, *(o.contract_id for o in reading.orders)}
@@ -38,21 +51,68 @@ def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]
         if position is None:
             done += _cancel_orphans(account, contract, working, now)
             continue
-        side = Side.SELL if position.quantity > 0 else Side.BUY
-        stops = [o for o in working if o.side is side and o.type in _STOPS]
+        stops = covering(position, working, entries)
         covered = sum(o.quantity - o.filled for o in stops)
         if covered < abs(position.quantity):
-            done += _repair(account, contract, position, abs(position.quantity) - covered, now)
+            done += _repair(account, contract, position, reading, abs(position.quantity) - covered, now)
         else:
             Position.objects.filter(account=account, contract=contract).update(unprotected_since=None)
             done += _cancel_surplus(account, stops, covered - abs(position.quantity), now)
+    Position.objects.filter(account=account, unprotected_since__isnull=False).exclude(
+        contract__broker_contract_id__in=shown
+    ).update(unprotected_since=None)
     return done
 
 
-def _repair(account: Account, contract: Contract, report: PositionReport, missing: int, now: datetime) -> list[str]:
+def next_step(account: Account) -> float:
+    """Return the machine seconds until the ladder of one of the account's positions wants something done, 0 if now.
+
+    Infinite while no position lacks its stop.
+    """
+    steps = [float("inf")]
+    bare = Position.objects.filter(account=account, unprotected_since__isnull=False)
+    for position in bare.annotate(waited=Now() - F("unprotected_since"), machine_at=Now()):
+        tried = _tried(position)
+        due = _CLOSE if len(tried) >= len(_STEPS) else _STEPS[len(tried)]
+        steps.append((due - position.waited).total_seconds())
+        steps += [
+            orders.STOP_AGAIN - (position.machine_at - stop.status_at).total_seconds()
+            for stop in tried
+            if stop.status in (OrderStatus.NEW, OrderStatus.UNKNOWN)
+        ]
+    return max(0.0, min(steps))
+
+
+def covering(position: PositionReport, orders_: Iterable[OrderReport], entries: Collection[int]) -> list[OrderReport]:
+    """Return those of `orders_` that are working stops of `position`.
+
+    entries   the venue's ids of our entries: the other one of a pair is a stop order too, and would open
+    """
+    side = Side.SELL if position.quantity > 0 else Side.BUY
+    return [
+        order
+        for order in orders_
+        if order.contract_id == position.contract_id
+        and order.side is side
+        and order.type in _STOPS
+        and order.status in _AT_VENUE
+        and order.id not in entries
+    ]
+
+
+def _entries_at_venue(account: Account, reading: Reading) -> set[int]:
+    numbers = [report.id for report in reading.orders]
+    tags = {report.tag: report.id for report in reading.orders if report.tag}
+    rows = Order.objects.filter(Q(broker_order_id__in=numbers) | Q(tag__in=tags), account=account, role=Role.ENTRY)
+    return {tags[tag] if number is None else number for tag, number in rows.values_list("tag", "broker_order_id")}
+
+
+def _repair(
+    account: Account, contract: Contract, report: PositionReport, reading: Reading, missing: int, now: datetime
+) -> list[str]:
     Position.objects.get_or_create(account=account, contract=contract)
     position = Position.objects.select_related("contract").get(account=account, contract=contract)
-    entry = _entry(account, contract)
+    entry = _entry(account, contract, reading)
     if entry is None:
         notifications.notify(
             "risk",
@@ -64,21 +124,74 @@ def _repair(account: Account, contract: Contract, report: PositionReport, missin
             now=now,
         )
         return [f"{contract.symbol}: {report.quantity:+d} without a stop, not ours"]
+    if position.broker_quantity != report.quantity:
+        Position.objects.filter(pk=position.pk).update(broker_quantity=report.quantity, broker_seen_at=Now())
     Position.objects.filter(pk=position.pk).update(unprotected_since=Coalesce("unprotected_since", Now()))
     waited = _waited(position)
     if waited >= _CLOSE:
         return [_close(account, position, now)]
-    tries = Order.objects.filter(
-        account=account, contract=contract, role=Role.STOP, parent=None, created_at__gte=entry.created_at
-    ).exclude(status__in=(OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED))
-    if waited >= (_SECOND if tries.exists() else _FIRST) and tries.count() < 2:
-        price = _stop_price(entry, report)
-        for stop in orders.protect(
-            account, contract, stop=price, target=None, quantity=missing, now=now, by="protection", parent_entry=entry
-        ):
-            orders.send(stop, now=now)
-        return [f"{contract.symbol}: stop for {missing} placed at {contract.text(price)}"]
-    return [f"{contract.symbol}: {missing} without a stop for {waited.total_seconds():.1f} s"]
+    done = [
+        f"{contract.symbol}: stop sent again under its own tag"
+        for stop in _tried(position)
+        if _try_again(stop, reading, now)
+    ]
+    price = _stop_price(entry, report)
+    due = sum(waited >= step for step in _STEPS)
+    for stop in _intend(position, report, price, missing, entry, allowed=due, now=now):
+        orders.send(stop, now=now)
+        done.append(f"{contract.symbol}: stop for {missing} placed at {contract.text(price)}")
+    return done or [f"{contract.symbol}: {missing} without a stop for {waited.total_seconds():.1f} s"]
+
+
+def _tried(position: Position) -> list[Order]:
+    """Return the stops that were intended since the position was first seen without one."""
+    since = Position.objects.filter(pk=position.pk).values_list("unprotected_since", flat=True).get()
+    intended = OrderEvent.objects.filter(
+        order__account=position.account_id,
+        order__contract=position.contract_id,
+        order__role=Role.STOP,
+        order__parent=None,
+        kind="intent",
+        machine_at__gte=since,
+    )
+    stops = Order.objects.filter(pk__in=intended.values("order")).select_related("account__login", "contract")
+    return [] if since is None else list(stops.order_by("pk"))
+
+
+def _try_again(stop: Order, reading: Reading, now: datetime) -> bool:
+    """Send a stop again whose outcome is unknown and which the venue does not show; True if a call was made."""
+    if stop.status == OrderStatus.NEW:
+        return orders.send(stop, now=now)
+    shown = any(report.tag == stop.tag or report.id == stop.broker_order_id for report in reading.orders)
+    return not shown and orders.resend_stop(stop, now=now)
+
+
+def _intend(
+    position: Position,
+    report: PositionReport,
+    price: Decimal,
+    quantity: int,
+    entry: Order,
+    *,
+    allowed: int,
+    now: datetime,
+) -> list[Order]:
+    """Commit one more stop unless `allowed` were tried; the row's lock lets only one process come to that."""
+    with transaction.atomic():
+        locked = Position.objects.select_for_update(of=("self",)).get(pk=position.pk)
+        held = locked.quantity or locked.broker_quantity
+        if locked.unprotected_since is None or len(_tried(locked)) >= allowed or held * report.quantity <= 0:
+            return []
+        return orders.protect(
+            position.account,
+            position.contract,
+            stop=price,
+            target=None,
+            quantity=quantity,
+            now=now,
+            by="protection",
+            parent_entry=entry,
+        )
 
 
 def _waited(position: Position) -> timedelta:
@@ -91,13 +204,14 @@ def _waited(position: Position) -> timedelta:
     return timedelta() if waited is None else waited
 
 
-def _entry(account: Account, contract: Contract) -> Order | None:
-    """Return the newest order of ours that opened here."""
-    return (
-        Order.objects.filter(account=account, contract=contract, role=Role.ENTRY, filled__gt=0)
-        .order_by("-updated_at")
-        .first()
-    )
+def _entry(account: Account, contract: Contract, reading: Reading) -> Order | None:
+    """Return the newest order of ours that opened here, or must have: one that no longer waits at the venue."""
+    waiting = [report.id for report in reading.orders if not report.filled]
+    tags = [report.tag for report in reading.orders if report.tag and not report.filled]
+    may_have_filled = Q(status__in=(*_AT_VENUE, *_IN_DOUBT)) & ~Q(broker_order_id__in=waiting) & ~Q(tag__in=tags)
+    entries = Order.objects.filter(account=account, contract=contract, role=Role.ENTRY)
+    filled = entries.filter(filled__gt=0).order_by("-updated_at").first()
+    return filled or entries.filter(may_have_filled).order_by("-updated_at").first()
 
 
 def _stop_price(entry: Order, report: PositionReport) -> Decimal:
@@ -114,6 +228,7 @@ def _stop_price(entry: Order, report: PositionReport) -> Decimal:
 
 def _close(account: Account, position: Position, now: datetime) -> str:
     """No stop could be confirmed in nine seconds: close the position, then the check cancels what is left."""
+    claimed_at = time.monotonic()
     claimed = (
         Position.objects.filter(pk=position.pk)
         .exclude(close_sent_at__gt=Now() - timedelta(seconds=5))
@@ -130,6 +245,9 @@ def _close(account: Account, position: Position, now: datetime) -> str:
         level="alert",
         now=now,
     )
+    point("protect.before_call")
+    if time.monotonic() - claimed_at > _CLAIM_IS_FRESH:
+        return f"{symbol}: the claim to close was too old to use"
     try:
         venues.connect(account.login).close(account.broker_account_id, position.contract.broker_contract_id)
     except Refused as error:
@@ -138,6 +256,7 @@ def _close(account: Account, position: Position, now: datetime) -> str:
         Position.objects.filter(pk=position.pk).update(close_sent_at=None)
     except BrokerError as error:
         log.warning("%s: close of %s: %s", account, symbol, error)
+    point("protect.after_call")
     return f"{symbol}: position closed, no stop could be confirmed"
 
 

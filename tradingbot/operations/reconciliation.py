@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -12,6 +13,7 @@ from django.db.models.functions import Coalesce, Now
 
 from brokers.base import BrokerError, FillReport, OrderReport
 from market.orders import LIVE, OrderStatus
+from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Fill, Order, Position
 from tradingbot.operations import fills, notifications, order_facts, orders, snapshots, trading, venues
 from tradingbot.operations.snapshots import Reading
@@ -47,6 +49,7 @@ def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime)
 
     Orders of ours that the reading does not show are looked up in the venue's history: absence proves nothing.
     """
+    point("book.after_read")
     known = set(
         Fill.objects.filter(account=account, broker_trade_id__in=[f.id for f in reading.fills]).values_list(
             "broker_trade_id", "voided"
@@ -54,6 +57,7 @@ def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime)
     )
     new = [f for f in reading.fills if (f.id, f.voided) not in known and not (f.voided and (f.id, True) in known)]
     _apply(account, reading.orders, reading.started_at, now)
+    point("book.after_orders")
     history_at = snapshots.machine_now()
     _apply(account, _history(account, reading, new, now), history_at, now)
     booked = sum(fills.record(account, report, now=now) for report in new if _contract_known(account, report))
@@ -101,7 +105,7 @@ def _tells_something(row: Order, report: OrderReport) -> bool:
 
 def _history(account: Account, reading: Reading, new: list[FillReport], now: datetime) -> list[OrderReport]:
     """Return the venue's history when something of ours is missing in the reading, else nothing."""
-    shown = {report.id for report in reading.orders} | {report.tag for report in reading.orders}
+    shown = _Names.of(reading.orders)
     settled = Now() - _SETTLE
     missing = [
         order
@@ -115,14 +119,14 @@ def _history(account: Account, reading: Reading, new: list[FillReport], now: dat
             | Q(filled__gt=0)
             | Q(status=OrderStatus.CANCEL_PENDING)
         )
-        if order.broker_order_id not in shown and order.tag not in shown
+        if order not in shown
     ]
     owned = set(
         Order.objects.filter(account=account, broker_order_id__in=[f.order_id for f in new]).values_list(
             "broker_order_id", flat=True
         )
     )
-    strangers = [fill for fill in new if fill.order_id not in owned and fill.order_id not in shown]
+    strangers = [fill for fill in new if fill.order_id not in owned and fill.order_id not in shown.ids]
     if not missing and not strangers:
         return []
     since = min([o.sent_at or o.created_at for o in missing] + [fill.at for fill in strangers])
@@ -134,10 +138,26 @@ def _history(account: Account, reading: Reading, new: list[FillReport], now: dat
     except BrokerError as error:
         log.warning("%s: order history not read, trying again at the next check: %s", account, error)
         return []
-    seen = {report.id for report in history} | {report.tag for report in history}
-    absent = [o.pk for o in missing if o.broker_order_id not in seen and o.tag not in seen]
+    seen = _Names.of(history)
+    absent = [order.pk for order in missing if order not in seen]
     _count_absent(account, absent, now)
     return history
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """By what the venue's orders can be known: one without a tag is not the one of ours that has no id yet."""
+
+    ids: frozenset[int]
+    tags: frozenset[str]
+
+    @classmethod
+    def of(cls, reports: Iterable[OrderReport]) -> _Names:
+        reports = list(reports)
+        return cls(frozenset(r.id for r in reports), frozenset(r.tag for r in reports if r.tag))
+
+    def __contains__(self, order: Order) -> bool:
+        return order.broker_order_id in self.ids or order.tag in self.tags
 
 
 def _count_absent(account: Account, absent: list[int], now: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from billiard.exceptions import SoftTimeLimitExceeded  # what ends a task of Celery; guard has none
+from billiard.exceptions import SoftTimeLimitExceeded  # type: ignore[import-untyped]  # guard has no Celery
 from django.db import transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now

@@ -8,33 +8,41 @@ from datetime import datetime, timedelta
 
 import msgspec
 from django.db import connection
+from django.db.models.functions import Now
 
-from brokers.base import FillReport, OrderReport, PositionReport, ReadFailed
+from brokers.base import FillReport, Lane, OrderReport, PositionReport, ReadFailed
+from market.orders import OrderStatus
 from market.sessions import regular_session, trade_date_of
-from tradingbot.models import Account, Snapshot
+from tradingbot.models import Account, Order, Snapshot
 from tradingbot.operations import leases, venues
 
 _LEASE = 20.0
 _WAIT = 3.0
 _OVERLAP = timedelta(minutes=5)
+_FILLS_HOLD = timedelta(seconds=30)  # machine time for which fills need no reading while nothing else has changed
+_AT_VENUE = (OrderStatus.WORKING, OrderStatus.PARTIAL, OrderStatus.CANCEL_PENDING)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the venue said. `started_at`, `market_at`: machine and market time at which the first read began."""
+    """What the venue said. `started_at`, `market_at`: machine and market time at which the first read began.
+
+    fills_at   machine time at which the executions were read: earlier than the rest while nothing had changed
+    """
 
     started_at: datetime
     market_at: datetime
     orders: list[OrderReport]
     fills: list[FillReport]
     positions: list[PositionReport]
+    fills_at: datetime | None = None
 
 
 _decode = msgspec.msgpack.Decoder(Reading).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def read(account: Account, *, max_age: float, now: datetime) -> Reading:
+def read(account: Account, *, max_age: float, now: datetime, lane: Lane = Lane.RECONCILE) -> Reading:
     """Return what the venue says of `account`, at most `max_age` machine seconds old.
 
     Processes that ask together share one read. Raises ReadFailed or NotSent; a failed read is never an empty one.
@@ -48,7 +56,7 @@ def read(account: Account, *, max_age: float, now: datetime) -> Reading:
             if fence is not None:
                 if stored := _stored(account, newer_than=asked_at - timedelta(seconds=max_age)):
                     return stored
-                return _read(account, fence, now)
+                return _read(account, fence, now, lane)
         if time.monotonic() > give_up:
             raise ReadFailed(f"{account}: another process has been reading it for {_WAIT:g} s")
         time.sleep(0.02)
@@ -56,26 +64,66 @@ def read(account: Account, *, max_age: float, now: datetime) -> Reading:
             return stored
 
 
-def _read(account: Account, fence: int, now: datetime) -> Reading:
+def _read(account: Account, fence: int, now: datetime, lane: Lane) -> Reading:
+    """Read orders and positions, and executions unless nothing can have been executed since they were last read."""
     broker = venues.connect(account.login)
     started_at = machine_now()
     venue_id = account.broker_account_id
-    previous = Snapshot.objects.filter(account=account).values_list("market_at", flat=True).first()
-    since = regular_session(trade_date_of(now)).opens_at
-    if previous is not None and previous < now:
-        since = min(since, previous) - _OVERLAP
-    reading = Reading(
-        started_at=started_at,
-        market_at=now,
-        orders=broker.orders_in_flight(venue_id),
-        fills=broker.fills(venue_id, since, now + _OVERLAP),
-        positions=broker.positions(venue_id),
-    )
+    before = newest(account)
+    orders = broker.orders_in_flight(venue_id, lane=lane)
+    positions = broker.positions(venue_id, lane=lane)
+    if before is not None and _nothing_executed(account, before, orders, positions, started_at, now):
+        fills, fills_at = before.fills, before.fills_at
+    else:
+        since = regular_session(trade_date_of(now)).opens_at
+        if before is not None and before.market_at < now:
+            since = min(since, before.market_at) - _OVERLAP
+        fills, fills_at = broker.fills(venue_id, since, now + _OVERLAP, lane=lane), started_at
+    reading = Reading(started_at, now, orders, fills, positions, fills_at)
     Snapshot.objects.get_or_create(account=account)
     Snapshot.objects.filter(account=account, fence__lt=fence).update(
         started_at=started_at, market_at=now, fence=fence, data=_encode(reading)
     )
     return reading
+
+
+def newest(account: Account, *, max_age: float | None = None) -> Reading | None:
+    """Return the last reading of any process, at most `max_age` machine seconds old; None if there is none."""
+    rows = Snapshot.objects.filter(account=account)
+    if max_age is not None:
+        rows = rows.filter(started_at__gte=Now() - timedelta(seconds=max_age))
+    data = rows.values_list("data", flat=True).first()
+    return _decode(bytes(data)) if data else None
+
+
+def _nothing_executed(
+    account: Account,
+    before: Reading,
+    orders: list[OrderReport],
+    positions: list[PositionReport],
+    started_at: datetime,
+    now: datetime,
+) -> bool:
+    """Return whether orders and positions are what they were, and nothing of ours has left the list unseen."""
+    if before.fills_at is None or started_at - before.fills_at > _FILLS_HOLD:
+        return False
+    if trade_date_of(before.market_at) != trade_date_of(now):
+        return False
+    if (_by_id(orders), sorted(positions, key=_contract)) != (
+        _by_id(before.orders),
+        sorted(before.positions, key=_contract),
+    ):
+        return False
+    ours = Order.objects.filter(account=account, status__in=_AT_VENUE, broker_order_id__isnull=False)
+    return set(ours.values_list("broker_order_id", flat=True)) <= {report.id for report in orders}
+
+
+def _by_id(orders: list[OrderReport]) -> list[OrderReport]:
+    return sorted(orders, key=lambda report: report.id)
+
+
+def _contract(position: PositionReport) -> str:
+    return position.contract_id
 
 
 def _stored(account: Account, *, newer_than: datetime) -> Reading | None:

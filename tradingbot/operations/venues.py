@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -19,7 +20,7 @@ from brokers.projectx.brackets import BracketSign
 from tradingbot.clock import clock
 from tradingbot.models import Login
 from tradingbot.models.accounts import Venue
-from tradingbot.operations import leases, metrics, places
+from tradingbot.operations import leases, places
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,15 @@ def connect(login: Login) -> Broker:
     key = _key(login)
     kept = _connections.get(login.pk)
     if kept is None or kept[0] != key:
-        kept = _connections[login.pk] = (key, _client(login))
+        places.check(login)
+        kept = _connections[login.pk] = (key, _make(login))
     return kept[1]
+
+
+def make_with(make: Callable[[Login], Broker]) -> None:
+    """Let `make` build this process's clients from now on: guard has a budget of its own, and no Redis to share one."""
+    global _make  # noqa: PLW0603  one decision a process
+    _make = make
 
 
 def use(login: Login, broker: Broker) -> None:
@@ -56,7 +64,8 @@ def _key(login: Login) -> str:
 
 
 def _client(login: Login) -> Broker:
-    places.check(login)
+    from tradingbot.operations import metrics  # counts in Redis
+
     way = gateway.Gateway(
         login.base_url,
         SharedBudget(settings.REDIS_URL, f"login-{login.pk}", wall=time.time, speed=clock.speed),  # noqa: TID251
@@ -66,6 +75,9 @@ def _client(login: Login) -> Broker:
     )
     tokens = StoredTokens(login.pk, session.Login(way, login.user_name, login.api_key))
     return client.ProjectX(way, tokens, bracket_sign=BracketSign(settings.PROJECTX_BRACKET_TICKS))
+
+
+_make = _client
 
 
 class StoredTokens:

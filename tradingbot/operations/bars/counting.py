@@ -7,10 +7,6 @@ import time
 from collections import Counter
 from enum import StrEnum
 
-from redis import RedisError
-
-from tradingbot.queues import redis
-
 log = logging.getLogger(__name__)
 
 KEY = "bars:reads"
@@ -27,6 +23,13 @@ class Source(StrEnum):
 
 _pending: Counter[Source] = Counter()
 _next_flush = 0.0
+_alone = False
+
+
+def keep_alone() -> None:
+    """Leave Redis out of it in this process: guard has none."""
+    global _alone  # noqa: PLW0603  one decision a process
+    _alone = True
 
 
 def count(source: Source, number: int = 1) -> None:
@@ -40,6 +43,8 @@ def count(source: Source, number: int = 1) -> None:
 
 def counts() -> dict[Source, int]:
     """Return the days read from memory and database and the calls to the venue, of all processes. Raises RedisError."""
+    from tradingbot.queues import redis
+
     _flush()
     stored: dict[bytes, bytes] = redis().hgetall(KEY)  # type: ignore[assignment]
     return {source: int(stored.get(source.value.encode(), 0)) for source in Source}
@@ -47,8 +52,12 @@ def counts() -> dict[Source, int]:
 
 def _flush() -> None:
     taken = dict(_pending)
-    if not taken:
+    if not taken or _alone:
         return
+    from redis import RedisError
+
+    from tradingbot.queues import redis
+
     try:
         pipeline = redis().pipeline(transaction=False)
         for source, number in taken.items():

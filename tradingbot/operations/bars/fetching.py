@@ -11,6 +11,7 @@ from market.bars import Bar, Bars, Timeframe, epoch, moment
 from market.calendar import minutes
 from market.contracts import Contract as Spec
 from market.sessions import Session
+from tradingbot.faults import point
 from tradingbot.models import Contract
 from tradingbot.operations import contracts
 from tradingbot.operations.bars.counting import Source, count
@@ -143,7 +144,9 @@ def _first_liquid(contract: Contract, wanted: list[Session]) -> int:
 def _read(contract: Contract, wanted: Sequence[Session], start: datetime, end: datetime, now: datetime) -> int:
     """Read the bars of [start, end) in one call and record them by session."""
     count(Source.VENUE)
+    point("capture.before_call")
     reports = contracts.broker(contract).bars(contract.broker_contract_id, Timeframe.M1, start, end)
+    point("capture.after_call")
     bars = Bars.of([ticks(report, contract.spec) for report in reports])
     until = believed(bars, MINUTE, start, end, now)
     new = inside = 0

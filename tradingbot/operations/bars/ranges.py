@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from market.sessions import Session, capture_at
+from tradingbot.faults import point
 from tradingbot.models import Contract, OvernightRange
 from tradingbot.operations import notifications
 from tradingbot.operations.bars.storing import MINUTE, days, load
@@ -31,6 +32,7 @@ def capture_range(contract: Contract, session: Session, *, now: datetime) -> Ove
             f"{contract}: no minute of the session {session.trade_date} has a bar before {capture:%H:%M} UTC"
         )
     high, low = contract.spec.price(int(bars.high.max())), contract.spec.price(int(bars.low.min()))
+    point("capture.before_commit")
     row, _ = OvernightRange.objects.get_or_create(
         contract=contract,
         session_date=session.trade_date,
@@ -43,6 +45,7 @@ def capture_range(contract: Contract, session: Session, *, now: datetime) -> Ove
             "captured_at": now,
         },
     )
+    point("capture.after_commit")
     if (row.high, row.low) != (high, low):
         notifications.notify(
             "risk",

@@ -9,12 +9,13 @@ from tradingbot.operations.orders.closing import exit, protect
 from tradingbot.operations.orders.flattening import emergency_stop, flatten, flatten_due, request_flatten
 from tradingbot.operations.orders.managing import holders, manage
 from tradingbot.operations.orders.opening import lock, open, open_locked
-from tradingbot.operations.orders.resending import resend_stop
+from tradingbot.operations.orders.resending import STOP_AGAIN, resend_stop
 from tradingbot.operations.orders.resolving import end_ghosts, expire_claims, resolve
 from tradingbot.operations.orders.sending import send
 from tradingbot.operations.orders.sweeping import finish, sweep
 
 __all__ = [
+    "STOP_AGAIN",
     "cancel",
     "emergency_stop",
     "end_ghosts",

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from brokers.base import BrokerError, NotSent, Refused
 from market.orders import OrderStatus, OrderType
+from tradingbot.faults import point
 from tradingbot.models import Order
 from tradingbot.operations import notifications, venues
 
@@ -24,31 +25,35 @@ _RESEND = timedelta(seconds=2)  # machine time between two requests for the same
 def request_cancel(order: Order, *, by: str, now: datetime) -> bool:
     """Record that `order` is to be cancelled; a worker sends it. False if it has ended or is being cancelled."""
     with transaction.atomic():
-        order = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
-        detail = {"by": by}
-        match OrderStatus(order.status):
-            case OrderStatus.NEW:  # never sent, so nothing can exist at the venue
-                ended = order.advance(OrderStatus.CANCELLED, at=now, detail=detail, reason=f"cancelled by {by}")
-                for leg in order.legs.filter(status=OrderStatus.SUSPENDED):
-                    leg.advance(OrderStatus.CANCELLED, at=now, reason="its entry was cancelled")
-                return ended
-            case OrderStatus.WORKING | OrderStatus.PARTIAL | OrderStatus.GHOST:
-                return order.advance(
-                    OrderStatus.CANCEL_PENDING,
-                    at=now,
-                    detail=detail,
-                    change_sent_at=None,
-                    desired_price=None,
-                    reason=f"cancelled by {by}"[:300],
-                )
-            case (
-                OrderStatus.SENDING | OrderStatus.UNKNOWN
-            ):  # cancelled as soon as it is found: it is overdue from now on
-                Order.objects.filter(pk=order.pk).update(expires_at=now, updated_at=now)
-                order.note("cancel asked", at=now, detail=detail)
-                return True
-            case _:
-                return False
+        asked = _ask_to_cancel(Order.objects.select_for_update(of=("self",)).get(pk=order.pk), by, now)
+        point("cancel.before_request")
+    point("cancel.after_request")
+    return asked
+
+
+def _ask_to_cancel(order: Order, by: str, now: datetime) -> bool:
+    detail = {"by": by}
+    match OrderStatus(order.status):
+        case OrderStatus.NEW:  # never sent, so nothing can exist at the venue
+            ended = order.advance(OrderStatus.CANCELLED, at=now, detail=detail, reason=f"cancelled by {by}")
+            for leg in order.legs.filter(status=OrderStatus.SUSPENDED):
+                leg.advance(OrderStatus.CANCELLED, at=now, reason="its entry was cancelled")
+            return ended
+        case OrderStatus.WORKING | OrderStatus.PARTIAL | OrderStatus.GHOST:
+            return order.advance(
+                OrderStatus.CANCEL_PENDING,
+                at=now,
+                detail=detail,
+                change_sent_at=None,
+                desired_price=None,
+                reason=f"cancelled by {by}"[:300],
+            )
+        case OrderStatus.SENDING | OrderStatus.UNKNOWN:  # cancelled as soon as it is found: overdue from now on
+            Order.objects.filter(pk=order.pk).update(expires_at=now, updated_at=now)
+            order.note("cancel asked", at=now, detail=detail)
+            return True
+        case _:
+            return False
 
 
 def cancel(order: Order, *, now: datetime) -> None:
@@ -79,6 +84,8 @@ def request_modify(order: Order, price: Decimal, *, by: str, now: datetime) -> b
             return False
         Order.objects.filter(pk=order.pk).update(desired_price=price, change_sent_at=None, updated_at=now)
         order.note("modify asked", at=now, detail={"price": str(price), "from": str(order.price), "by": by})
+        point("modify.before_request")
+    point("modify.after_request")
     return True
 
 
@@ -131,6 +138,7 @@ def _claim_change(order: Order, *statuses: OrderStatus) -> bool:
 def _change(order: Order, kind: str, now: datetime, call: Callable[[], None]) -> str | None:
     """Call the venue and keep what it said; only a read decides what is true. Returns the words of a refusal."""
     outcome, refusal = "taken", None
+    point(f"{kind}.before_call")
     try:
         call()
     except NotSent as error:
@@ -140,7 +148,9 @@ def _change(order: Order, kind: str, now: datetime, call: Callable[[], None]) ->
         outcome = refusal = f"refused: {error}"
     except BrokerError as error:
         outcome = f"{type(error).__name__}: {error}"
+    point(f"{kind}.after_call")
     order.note(f"{kind} sent", at=now, detail={"outcome": outcome})
+    point(f"{kind}.after_record")
     if outcome != "taken":
         log.warning("%s: %s %s", order, kind, outcome)
     return refusal

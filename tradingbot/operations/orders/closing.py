@@ -9,6 +9,7 @@ from django.db import transaction
 
 from market.orders import OrderType, Role, Side
 from market.sessions import trade_date_of
+from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Order, Position
 from tradingbot.operations.orders.opening import new_tag
 
@@ -95,4 +96,6 @@ def _create(
             updated_at=now,
         )
         order.note("intent", at=now, detail={"by": by})
+        point(f"{role}.before_commit")
+    point(f"{role}.after_commit")
     return order

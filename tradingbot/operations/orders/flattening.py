@@ -10,10 +10,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
-from brokers.base import BrokerError, NotSent, PositionReport, Refused
+from brokers.base import BrokerError, Lane, NotSent, PositionReport, Refused
 from market.orders import LIVE, OrderStatus, Role
 from market.sessions import flat_by, regular_session, trade_date_of
 from tradingbot.clock import clock
+from tradingbot.faults import point
 from tradingbot.models import Account, CalendarDay, Contract, Order, Position, TradingState
 from tradingbot.operations import leases, notifications, reconciliation, snapshots, trading, venues
 from tradingbot.operations.orders.changing import cancel, request_cancel
@@ -21,6 +22,7 @@ from tradingbot.operations.orders.changing import cancel, request_cancel
 log = logging.getLogger(__name__)
 
 _CLOSE_IN_FLIGHT = timedelta(seconds=5)
+_CLAIM_IS_FRESH = 2.0  # seconds from a claim to its call
 _TWO_READS_APART = timedelta(seconds=2)
 _ALERTS = (timedelta(seconds=30), timedelta(seconds=120))
 
@@ -50,6 +52,8 @@ def request_flatten(account: Account, *, reason: str, by: str, now: datetime) ->
             ]
         )
         notifications.notify("position", f"{account}: flattening", account=account, body=f"{reason} (by {by})", now=now)
+        point("flatten.before_request")
+    point("flatten.after_request")
     log.info("%s: flatten asked by %s: %s", account, by, reason)
     return True
 
@@ -91,7 +95,7 @@ def flatten(account: Account, *, now: datetime, give_up_at: float | None = None)
         _alert_when_slow(account, now)
         for order in _open_orders(account).filter(role__in=(Role.ENTRY, Role.EXTERNAL)):
             _cancel_now(order, now)
-        reading = snapshots.read(account, max_age=0.0, now=now)
+        reading = snapshots.read(account, max_age=0.0, now=now, lane=Lane.STOP)
         reconciliation.apply_orders_and_fills(account, reading, now=now)
         for report in reading.positions:
             if give_up_at is None or time.monotonic() < give_up_at:
@@ -141,10 +145,15 @@ def _close(account: Account, report: PositionReport, now: datetime) -> None:
         trading.halt(
             account, reason=f"{contract.symbol} turned to {report.quantity:+d} while closing", by="flatten", now=now
         )
+    claimed_at = time.monotonic()
     claimed = Position.objects.filter(
         Q(close_sent_at__isnull=True) | Q(close_sent_at__lt=Now() - _CLOSE_IN_FLIGHT), pk=position.pk
     ).update(close_sent_at=Now(), broker_quantity=report.quantity)
     if not claimed:
+        return
+    point("flatten.before_call")
+    if time.monotonic() - claimed_at > _CLAIM_IS_FRESH:
+        log.warning("%s: the claim to close %s was too old to use, looking again", account, contract)
         return
     try:
         venues.connect(account.login).close(account.broker_account_id, report.contract_id)
@@ -155,6 +164,7 @@ def _close(account: Account, report: PositionReport, now: datetime) -> None:
         log.warning("%s: close of %s refused, looking again: %s", account, contract, error)
     except BrokerError as error:
         log.warning("%s: close of %s has no clear answer, looking again: %s", account, contract, error)
+    point("flatten.after_call")
 
 
 def _seen_flat(account: Account, now: datetime) -> bool:
@@ -173,6 +183,8 @@ def _seen_flat(account: Account, now: datetime) -> bool:
             body=f"No position and no order at the venue, seen twice ({account.flatten_reason}).",
             now=now,
         )
+        point("flatten.before_done")
+    point("flatten.after_done")
     return True
 
 

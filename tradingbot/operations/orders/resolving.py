@@ -12,8 +12,11 @@ from django.db.models.functions import Coalesce, Now
 
 from brokers.base import BrokerError, Lane, OrderReport
 from market.orders import OrderStatus, OrderType, Role, Side
+from market.sessions import trade_date_of
+from tradingbot.faults import point
 from tradingbot.models import Account, Order, Position
 from tradingbot.operations import notifications, order_facts, snapshots, trading, venues
+from tradingbot.operations.orders.flattening import request_flatten
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +24,7 @@ _CALL_IS_OVER = timedelta(seconds=15)  # machine time after which a claim's call
 _READS = 5
 _SPAN = timedelta(seconds=30)
 _BEFORE, _AFTER = timedelta(seconds=60), timedelta(seconds=60)
+_GHOST_ENDED = "ghost ended"
 _SAME_TIME = timedelta(seconds=60)
 
 
@@ -50,10 +54,34 @@ def resolve(account: Account, *, now: datetime) -> int:
     try:
         reports = broker.orders_in_flight(account.broker_account_id, lane=Lane.RESOLVE)
         reports += broker.orders_between(account.broker_account_id, first - _BEFORE, now + _AFTER, lane=Lane.RESOLVE)
+        point("resolve.after_read")
     except BrokerError as error:
         log.warning("%s: unknown orders not looked up: %s", account, error)
         return 0
     return sum(_settle(order, reports, read_at, now) for order in unknown)
+
+
+def end_ghosts(account: Account, *, now: datetime) -> int:
+    """Have the account flattened for each entry of this session that had ended for us and filled after all.
+
+    One that still works is cancelled with everything else that is overdue: see `sweeping`. Returns how many.
+    """
+    entries = Order.objects.filter(account=account, session_date=trade_date_of(now), role=Role.ENTRY, filled__gt=0)
+    ended = 0
+    for order in (
+        entries.filter(events__after=OrderStatus.GHOST)
+        .exclude(events__kind=_GHOST_ENDED)
+        .distinct()
+        .select_related("contract")
+    ):
+        with transaction.atomic():
+            Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
+            if order.events.filter(kind=_GHOST_ENDED).exists():
+                continue
+            order.note(_GHOST_ENDED, at=now)
+            request_flatten(account, reason=f"fill of an ended entry: {order}"[:200], by="resolve", now=now)
+        ended += 1
+    return ended
 
 
 def _settle(order: Order, reports: Sequence[OrderReport], read_at: datetime, now: datetime) -> bool:

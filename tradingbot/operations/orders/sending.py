@@ -12,6 +12,7 @@ from django.db import transaction
 
 from brokers.base import BracketTicks, Lane, NotSent, OutcomeUnknown, PlaceOrder, Refused, TagInUse
 from market.orders import OrderStatus, OrderType, Role, Side
+from tradingbot.faults import point
 from tradingbot.models import Order
 from tradingbot.operations import notifications, snapshots, statements, venues
 
@@ -66,8 +67,10 @@ def send(order: Order, *, now: datetime) -> bool:
     Losing the claim, to another process, to a halt, or to the clock, is no error: nothing is sent.
     """
     claimed_at = time.monotonic()
+    point("place.before_claim")
     if not _claim(order, now):
         return False
+    point("place.after_claim")
     try:
         broker = venues.connect(order.account.login)
         request = _request(order)
@@ -78,6 +81,7 @@ def send(order: Order, *, now: datetime) -> bool:
         _put_back(order, "the claim was too old to send", now)
         return False
     try:
+        point("place.before_call")
         broker_order_id = broker.place(request, lane=_LANES[Role(order.role)])
     except NotSent as error:
         _put_back(order, str(error), now)
@@ -91,7 +95,10 @@ def send(order: Order, *, now: datetime) -> bool:
         _unknown(order, f"interrupted: {type(error).__name__}", now)
         raise
     else:
-        return _accept(order, broker_order_id, now)
+        point("place.after_call")
+        accepted = _accept(order, broker_order_id, now)
+        point("place.after_record")
+        return accepted
     return False
 
 

@@ -13,13 +13,15 @@ from django.db.models.functions import Now
 from brokers.base import BrokerError
 from market.orders import OrderStatus, Role
 from tradingbot.models import Account, Order
+from tradingbot.models.orders import OrderQuerySet
 from tradingbot.operations.orders.changing import cancel, modify, request_cancel
-from tradingbot.operations.orders.resolving import expire_claims, resolve
+from tradingbot.operations.orders.resolving import end_ghosts, expire_claims, resolve
 from tradingbot.operations.orders.sending import send
 
 log = logging.getLogger(__name__)
 
 _LEFT_OVER = timedelta(seconds=2)
+_RESTING = (OrderStatus.WORKING, OrderStatus.PARTIAL)
 
 
 def sweep(*, now: datetime, give_up_at: float | None = None) -> int:
@@ -28,9 +30,31 @@ def sweep(*, now: datetime, give_up_at: float | None = None) -> int:
     give_up_at   monotonic time after which nothing more is sent to the venue in this round
     """
     touched = expire_claims(now=now) + _expire_unsent(now)
-    for order in _overdue(now):
+    touched += _finish_all(Order.objects.all(), now, give_up_at, moves=True)
+    for account in Account.objects.filter(orders__status=OrderStatus.UNKNOWN).select_related("login").distinct():
+        touched += resolve(account, now=now)
+    for account in Account.objects.filter(enabled=True):
+        touched += end_ghosts(account, now=now)
+    return touched
+
+
+def finish(account: Account, *, now: datetime, give_up_at: float | None = None) -> int:
+    """Do of `sweep` what lessens the account's risk: send stops, targets and exits, cancel what is overdue.
+
+    No entry is sent and nothing is moved; returns how many orders were touched.
+    """
+    protective = Q(role__in=(Role.STOP, Role.TARGET, Role.EXIT), status=OrderStatus.NEW)
+    mine = Order.objects.filter(protective | ~Q(status=OrderStatus.NEW), account=account)
+    return _finish_all(mine, now, give_up_at, moves=False)
+
+
+def _finish_all(among: OrderQuerySet, now: datetime, give_up_at: float | None, *, moves: bool) -> int:
+    touched = 0
+    for order in _overdue(among, now):
         touched += request_cancel(order, by="its end", now=now)
-    for order in _left_over():
+    for order in _left_over(among):
+        if order.status in _RESTING and not moves:
+            continue
         if give_up_at is not None and time.monotonic() >= give_up_at:
             break
         try:
@@ -38,8 +62,6 @@ def sweep(*, now: datetime, give_up_at: float | None = None) -> int:
         except BrokerError as error:
             log.warning("%s: left for the next sweep: %s", order, error)
         touched += 1
-    for account in Account.objects.filter(orders__status=OrderStatus.UNKNOWN).select_related("login").distinct():
-        touched += resolve(account, now=now)
     return touched
 
 
@@ -52,13 +74,13 @@ def _finish(order: Order, now: datetime) -> None:
         modify(order, now=now)
 
 
-def _left_over() -> list[Order]:
+def _left_over(among: OrderQuerySet) -> list[Order]:
     """Return unsent intents, unsent or unconfirmed cancels and modifies, exits and stops first."""
-    rows = Order.objects.filter(
+    rows = among.filter(
         Q(status=OrderStatus.NEW, not_before__isnull=True, events__machine_at__lt=Now() - _LEFT_OVER)
         | Q(status=OrderStatus.NEW, not_before__lte=Now())
         | Q(status=OrderStatus.CANCEL_PENDING)
-        | Q(status__in=(OrderStatus.WORKING, OrderStatus.PARTIAL), desired_price__isnull=False)
+        | Q(status__in=_RESTING, desired_price__isnull=False)
     )
     found = list(rows.select_related("account__login", "contract", "strategy").distinct())
     return sorted(found, key=lambda order: (order.role == Role.ENTRY, order.pk))
@@ -75,11 +97,10 @@ def _expire_unsent(now: datetime) -> int:
     return ended
 
 
-def _overdue(now: datetime) -> list[Order]:
+def _overdue(among: OrderQuerySet, now: datetime) -> list[Order]:
     """Return orders whose time is over, and ghosts: nobody wants those any more."""
     return list(
-        Order.objects.filter(
-            Q(status__in=(OrderStatus.WORKING, OrderStatus.PARTIAL), expires_at__lte=now)
-            | Q(status=OrderStatus.GHOST, filled__lt=F("quantity"))
+        among.filter(
+            Q(status__in=_RESTING, expires_at__lte=now) | Q(status=OrderStatus.GHOST, filled__lt=F("quantity"))
         )
     )

@@ -1,0 +1,102 @@
+"""Guard's own way to a venue: its part of the request budget, short deadlines, a token that outlives PostgreSQL."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+
+from django.conf import settings
+
+from brokers.base import Broker, Lane, NotSent, PlaceOrder
+from brokers.budget import GUARD, WINDOW, LocalBudget
+from brokers.projectx import client, gateway, session
+from brokers.projectx.brackets import BracketSign
+from tradingbot.clock import clock
+from tradingbot.models import Login
+from tradingbot.models.accounts import Venue
+from tradingbot.operations import venues
+
+log = logging.getLogger(__name__)
+
+TIMEOUTS = gateway.Timeouts(connect=1.0, read=2.0, pool=0.5, total=2.5, login=2.0)
+"""Seconds. A call that takes longer has an unknown outcome and is asked for again; a hanging one costs the ladder."""
+
+
+class NeverEnters(client.ProjectX):
+    """A client that has no way to send an entry: those travel in the lane of placements or carry a bracket."""
+
+    def place(self, order: PlaceOrder, *, lane: Lane = Lane.PLACE) -> int:
+        if lane is Lane.PLACE or order.bracket is not None:
+            raise NotSent(f"{order.tag}: guard sends no entries")
+        return super().place(order, lane=lane)
+
+
+class Clients:
+    """The clients of this process, two for a login: one with the token of the login's row, one that needs no row."""
+
+    def __init__(self) -> None:
+        self._without_rows: dict[int, Broker] = {}
+        self._calls: deque[float] = deque(maxlen=int(GUARD * clock.speed))
+
+    def make(self, login: Login) -> Broker:
+        """Return the client of `login`; what `venues.connect` calls in this process."""
+        way = gateway.Gateway(
+            login.base_url,
+            LocalBudget(GUARD, speed=clock.speed),
+            observe=self._observe,
+            plain_http=login.venue == Venue.PAPER,
+            wall=time.time,  # noqa: TID251  the venue's Date header is the machine's time, also in a rehearsal
+            timeouts=TIMEOUTS,
+        )
+        sign = BracketSign(settings.PROJECTX_BRACKET_TICKS)
+        own = session.Login(way, login.user_name, login.api_key)
+        stored = SeenTokens(login.pk, own)
+        self._without_rows[login.pk] = NeverEnters(way, MemoryTokens(stored, own), bracket_sign=sign)
+        return NeverEnters(way, stored, bracket_sign=sign)
+
+    def without_rows(self, login: Login) -> Broker:
+        """Return a client of `login` that never asks PostgreSQL for anything."""
+        connected = venues.connect(login)
+        return self._without_rows.get(login.pk, connected)
+
+    @property
+    def calls(self) -> int:
+        """Return how many requests left in the last minute."""
+        since = time.monotonic() - WINDOW
+        return sum(at > since for at in tuple(self._calls))
+
+    def _observe(self, call: gateway.Call) -> None:
+        if call.outcome is not gateway.Outcome.OVER_BUDGET:
+            self._calls.append(time.monotonic())
+
+
+class SeenTokens(venues.StoredTokens):
+    """The token in the login's row; the last one seen can be had without the row."""
+
+    @property
+    def last(self) -> str | None:
+        return self._token
+
+
+class MemoryTokens:
+    """The token for the time without PostgreSQL: the last one that was stored, then one of a login of its own."""
+
+    def __init__(self, stored: SeenTokens, login: session.Login) -> None:
+        self._stored = stored
+        self._login = login
+        self._lock = threading.Lock()
+        self._own: str | None = None
+
+    def get(self) -> str | None:
+        return self._own or self._stored.last
+
+    def renew(self, stale: str | None) -> str:
+        with self._lock:
+            for token in (self._own, self._stored.last):
+                if token is not None and token != stale:
+                    return token
+            log.warning("logging in without PostgreSQL")
+            self._own = self._login.login()
+            return self._own
