@@ -29,10 +29,11 @@ def main() -> None:
 
 
 def _run_without_models(arguments: list[str]) -> None:
-    from django.conf import settings
-    from django.utils.log import configure_logging
+    from logging.config import dictConfig
 
-    configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+    from django.conf import settings
+
+    dictConfig(settings.LOGGING)  # Django's own defaults would load its pages of errors
     import_module(f"tradingbot.management.commands.{arguments[1]}").Command().run_from_argv(arguments)
 
 

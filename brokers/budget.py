@@ -3,6 +3,9 @@
 A venue counts the requests of a login over a moving window, whoever sends them. `SharedBudget` counts for all processes
 in Redis, `LocalBudget` for this process alone. A lane may take while the window holds less than its share, so the last
 requests of a busy minute belong to cancels and stops.
+
+Without Redis no entry is sent and nothing is read: cancels, closes, stops and the question what became of an order go
+on, from a few requests that every process has for itself.
 """
 
 from __future__ import annotations
@@ -11,31 +14,36 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from brokers.base import Lane, OverBudget
 
 log = logging.getLogger(__name__)
 
-WINDOW = 60
+ON_THE_WAY = 2
+"""Seconds that a request may take to the venue, which counts it when it arrives."""
+WINDOW = 60 + ON_THE_WAY
 """Seconds. ProjectX allows 200 requests in 60 s: guard owns 40, everything else together 160."""
 GUARD = 40
 REST = 160
-ALONE = 20
-"""Requests a process allows itself in a window while it cannot count with the others."""
+ALONE = 12
+"""Requests of a process in a window without Redis: 144 for the twelve of an installation that may speak to a venue."""
 
-BARS_WINDOW = 30
+BARS_WINDOW = 30 + ON_THE_WAY
 BARS = 30
+"""ProjectX allows 50 in 30 s."""
 
 SHARE = {
     Lane.CANCEL: 1.0,
-    Lane.STOP: 0.95,
-    Lane.RESOLVE: 0.9,
-    Lane.PLACE: 0.85,
-    Lane.RECONCILE: 0.75,
+    Lane.STOP: 0.9,
+    Lane.RESOLVE: 0.85,
+    Lane.PLACE: 0.8,
+    Lane.RECONCILE: 0.75,  # five exposed accounts, each read 24 times a minute
     Lane.BARS: 0.6,
 }
+WITHOUT_REDIS = frozenset({Lane.CANCEL, Lane.STOP, Lane.RESOLVE})
 PATIENCE = 2.0
 BARS_PATIENCE = 35.0
 """Seconds that a read waits at most for its turn."""
@@ -50,6 +58,28 @@ class Budget(Protocol):
         """Count one request. Raises OverBudget at once, or with `wait` when its turn does not come in time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Requests of a login in the window that ends now.
+
+    total      of all lanes together; a lane may send while it is below its limit
+    by_lane    how many of them each lane sent
+    limits     by lane
+    bars, bars_limit   of the venue's own window for bars
+    """
+
+    total: int
+    by_lane: Mapping[Lane, int]
+    limits: Mapping[Lane, int]
+    bars: int
+    bars_limit: int
+
+    def left(self, lane: Lane) -> int:
+        """Return how many requests `lane` may send now."""
+        left = max(self.limits[lane] - self.total, 0)
+        return min(left, max(self.bars_limit - self.bars, 0)) if lane is Lane.BARS else left
+
+
 class _Waiting:
     """Waiting for a turn, the same for every way of counting."""
 
@@ -61,8 +91,12 @@ class _Waiting:
         give_up_at = self._clock() + (BARS_PATIENCE if lane is Lane.BARS else PATIENCE) if wait else 0.0
         while seconds := self.attempt(lane):
             if self._clock() + seconds > give_up_at:
-                raise OverBudget(f"the request budget of lane {lane.name} is spent", retry_after=seconds)
+                raise OverBudget(self.why(lane), retry_after=seconds)
             self._sleep(seconds)
+
+    def why(self, lane: Lane) -> str:
+        """Return in words why `lane` may not send now."""
+        return f"the request budget of lane {lane.name} is spent"
 
     def attempt(self, lane: Lane) -> float:
         """Return 0 when a request was counted, else the seconds after which it is worth another try."""
@@ -105,7 +139,7 @@ class LocalBudget(_Waiting):
 
 
 class SharedBudget(_Waiting):
-    """The budget of all processes of one login, counted in Redis; while that is away, a small one of this process.
+    """The budget of all processes of one login, counted in Redis; while that is away, the few requests of this process.
 
     url    of Redis
     login  the same text for every process of a login, unlike those of other logins
@@ -135,7 +169,7 @@ class SharedBudget(_Waiting):
         }
         self._redis = RedisStorage(url, key_prefix="budget", wrap_exceptions=True, **patience)
         self._key = login
-        self._bars_key = f"{login}:bars"
+        self._bars_key = f"{login}:bars-window"
         self._limits = _limits(amount, speed)
         self._bars_limit = int(BARS * speed)
         self._wall = wall
@@ -144,19 +178,57 @@ class SharedBudget(_Waiting):
 
     def attempt(self, lane: Lane) -> float:
         if self._away_until and self._clock() < self._away_until:
-            return self._alone.attempt(lane)
+            return self._attempt_alone(lane)
         try:
-            seconds = self._attempt(self._bars_key, self._bars_limit, BARS_WINDOW) if lane is Lane.BARS else 0.0
+            seconds = self._attempt_bars() if lane is Lane.BARS else 0.0
             seconds = seconds or self._attempt(self._key, self._limits[lane], WINDOW)
+            if not seconds:
+                self._redis.acquire_entry(self._lane_key(lane), self._limits[lane], WINDOW)
         except self._gone as error:
             if not self._away_until:
                 log.warning("Redis is away, this process counts alone: %s", error)
             self._away_until = self._clock() + RETRY_REDIS
-            return self._alone.attempt(lane)
+            return self._attempt_alone(lane)
         if self._away_until:
             log.warning("Redis is back, the processes count together again")
             self._away_until = 0.0
         return seconds
+
+    def why(self, lane: Lane) -> str:
+        if self._away_until and lane not in WITHOUT_REDIS:
+            return f"Redis is away, and without the common count nothing is sent in lane {lane.name}"
+        return super().why(lane)
+
+    def usage(self) -> Usage | None:
+        """Return what the processes sent together; None while Redis cannot be asked."""
+        try:
+            return Usage(
+                total=self._count(self._key, self._limits[Lane.CANCEL], WINDOW),
+                by_lane={lane: self._count(self._lane_key(lane), self._limits[lane], WINDOW) for lane in Lane},
+                limits=self._limits,
+                bars=self._count(self._bars_key, self._bars_limit, BARS_WINDOW),
+                bars_limit=self._bars_limit,
+            )
+        except self._gone:
+            return None
+
+    def _attempt_alone(self, lane: Lane) -> float:
+        if lane in WITHOUT_REDIS:
+            return self._alone.attempt(lane)
+        return max(self._away_until - self._clock(), SHORTEST)
+
+    def _lane_key(self, lane: Lane) -> str:
+        return f"{self._key}:{lane.name.lower()}"
+
+    def _count(self, key: str, limit: int, window: int) -> int:
+        _, count = self._redis.get_moving_window(key, limit, window)
+        return int(count)
+
+    def _attempt_bars(self) -> float:
+        """Count one request in the venue's window for bars, unless the common one has no room for it."""
+        return self._until_free(self._key, self._limits[Lane.BARS], WINDOW) or self._attempt(
+            self._bars_key, self._bars_limit, BARS_WINDOW
+        )
 
     def _attempt(self, key: str, limit: int, window: int) -> float:
         """Count one request if the window holds less than `limit`: one atomic step in Redis, lanes share the key.
@@ -165,8 +237,12 @@ class SharedBudget(_Waiting):
         """
         if self._redis.acquire_entry(key, limit, window):
             return 0.0
-        oldest, _ = self._redis.get_moving_window(key, limit, window)
-        return float(max(oldest + window - self._wall(), SHORTEST))
+        return self._until_free(key, limit, window) or SHORTEST
+
+    def _until_free(self, key: str, limit: int, window: int) -> float:
+        """Return seconds until the window holds less than `limit` requests; 0 means now."""
+        oldest, count = self._redis.get_moving_window(key, limit, window)
+        return float(max(oldest + window - self._wall(), SHORTEST)) if count >= limit else 0.0
 
 
 def _limits(amount: int, speed: float) -> dict[Lane, int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
 from brokers.simulated.broker import SimulatedBroker
 from brokers.simulated.engine import Venue
@@ -79,6 +80,27 @@ def strategy(account) -> Strategy:
     return StrategyFactory(account=account)
 
 
+@pytest.fixture(scope="session")
+def unhurried() -> Iterator[Callable[[bool], None]]:
+    """Databases are made and dropped without our time limits: a busy disk may take longer than a statement of ours."""
+    options, limits = connection.settings_dict["OPTIONS"], connection.settings_dict["OPTIONS"]["options"]
+
+    def be(patient: bool) -> None:
+        options["options"] = "" if patient else limits
+        connection.close()
+
+    be(True)
+    yield be
+    be(False)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(unhurried: Callable[[bool], None], django_db_setup: None) -> Iterator[None]:
+    unhurried(False)
+    yield
+    unhurried(True)
+
+
 @pytest.fixture(autouse=True)
 def forget_what_this_process_knows() -> None:
     """Rows of another test's database have the same keys."""
@@ -94,12 +116,27 @@ def broker_queues() -> Iterator[None]:
 
 
 def pytest_configure() -> None:
-    """Spare every test user the hundred milliseconds of a password hash that is made to be slow."""
+    """Spare every test user a hash that is made to be slow, and every test client a walk over all static files."""
     from django.conf import settings
 
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.WHITENOISE_AUTOREFRESH = True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the longest begin first."""
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
+    """Keep the tests of a file in one process, in the order above.
+
+    pytest-xdist 3.8 writes the groups of `--dist loadgroup` where pytest 9.2 does not read them: it would split them.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import factory
 from factory.django import DjangoModelFactory
 
 from market.products import PRODUCTS
+from market.sessions import regular_session
 from strategies import STRATEGIES
 from strategies.parameters import dump
 from tradingbot import models
@@ -70,3 +71,19 @@ class StrategyFactory(DjangoModelFactory):
 
     class Meta:
         model = models.Strategy
+
+
+def calendar_days() -> None:
+    """Write ordinary sessions from two weeks before NOW to a month after it; the real calendar takes longer."""
+    days = (date(2026, 11, 2) + timedelta(days=number) for number in range(46))
+    sessions = [regular_session(day) for day in days if day.weekday() < 5]
+    models.CalendarDay.objects.bulk_create(
+        models.CalendarDay(
+            trade_date=session.trade_date,
+            opens_at=session.opens_at,
+            closes_at=session.closes_at,
+            rth_opens_at=session.rth_opens_at,
+            source="test",
+        )
+        for session in sessions
+    )

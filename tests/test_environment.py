@@ -6,6 +6,7 @@ import os
 import socket
 
 import pytest
+from django.db import connection
 
 from tests.environment import HOSTING, SECRETS, NetworkRefusedError
 
@@ -20,6 +21,12 @@ def test_the_network_is_off():
 def test_this_machine_can_be_reached():
     with socket.create_server(("127.0.0.1", 0)) as server:
         socket.create_connection(("localhost", server.getsockname()[1]), timeout=1).close()
+
+
+def test_statements_have_the_time_limit_that_they_have_outside(db):
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("5s",)
 
 
 def test_the_settings_of_the_user_are_gone_and_those_of_tests_are_in():

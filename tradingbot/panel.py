@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.utils.functional import lazy
+
+
+def _reverse(name: str) -> str:
+    from django.urls import reverse  # with all that a page needs, and most processes load these settings for none
+
+    return reverse(name)
+
+
+def _static(path: str) -> str:
+    from django.templatetags.static import static
+
+    return static(path)
+
+
+_reverse_lazy = lazy(_reverse, str)
 
 
 def _item(title: str, icon: str, model: str) -> dict[str, Any]:
-    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist")}
+    return {"title": title, "icon": icon, "link": _reverse_lazy(f"admin:{model}_changelist")}
 
 
 UNFOLD: dict[str, Any] = {
@@ -18,13 +32,13 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "Autonomous futures trading",
     "SITE_SYMBOL": "candlestick_chart",
     "SITE_FAVICONS": [
-        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("tradingbot/icon.svg")},
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: _static("tradingbot/icon.svg")},
     ],
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "tradingbot.admin.front.environment",
     "DASHBOARD_CALLBACK": "tradingbot.admin.front.dashboard",
-    "STYLES": [lambda request: static("tradingbot/panel.css")],
+    "STYLES": [lambda request: _static("tradingbot/panel.css")],
     "BORDER_RADIUS": "6px",
     "COLORS": {
         "primary": {
@@ -45,7 +59,7 @@ UNFOLD: dict[str, Any] = {
         "show_search": False,
         "navigation": [
             {
-                "items": [{"title": "Control panel", "icon": "space_dashboard", "link": reverse_lazy("admin:index")}],
+                "items": [{"title": "Control panel", "icon": "space_dashboard", "link": _reverse_lazy("admin:index")}],
             },
             {
                 "title": "Trading",
@@ -72,7 +86,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "Market data",
                 "separator": True,
                 "items": [
-                    {"title": "Chart", "icon": "candlestick_chart", "link": reverse_lazy("chart")},
+                    {"title": "Chart", "icon": "candlestick_chart", "link": _reverse_lazy("chart")},
                     _item("Contracts", "description", "tradingbot_contract"),
                     _item("Bars by day", "bar_chart", "tradingbot_barday"),
                     _item("Second bars", "timer", "tradingbot_barhour"),
@@ -87,10 +101,11 @@ UNFOLD: dict[str, Any] = {
                     _item("Heartbeats", "ecg_heart", "tradingbot_heartbeat"),
                     _item("Beat schedule", "schedule", "django_celery_beat_periodictask"),
                     _item("API calls", "speed", "tradingbot_apimetric"),
+                    {"title": "Request budget", "icon": "data_usage", "link": _reverse_lazy("budgets")},
                     _item("Leases", "lock_clock", "tradingbot_lease"),
                     _item("Logins", "key", "tradingbot_login"),
                     _item("Users", "person", "auth_user"),
-                    {"title": "API documentation", "icon": "api", "link": reverse_lazy("api-docs")},
+                    {"title": "API documentation", "icon": "api", "link": _reverse_lazy("api-docs")},
                 ],
             },
         ],

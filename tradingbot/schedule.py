@@ -15,6 +15,7 @@ from django.db import DatabaseError, connections, transaction
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from tradingbot import queues
 from tradingbot.clock import period
 from tradingbot.operations import heartbeats
 
@@ -206,6 +207,10 @@ class Scheduler(DatabaseScheduler):
             self._initial_read, self._heap, self.old_schedulers, self._leads = True, None, None, True
         self._show_life()
         return float(super().tick(*args, **kwargs))
+
+    def send_task(self, name: str, *args: Any, **options: Any) -> Any:
+        """Publish by name, within the queue's bound: beat loads no task, and with them nothing that they work with."""
+        return super().send_task(name, *args, **options) if queues.takes(name) else None
 
     def close(self) -> None:
         super().close()

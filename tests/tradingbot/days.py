@@ -11,7 +11,7 @@ import numpy as np
 from market.bars import Bars, epoch
 from market.orders import OrderStatus, OrderType, Role, Side
 from market.sessions import regular_session
-from tests.factories import NOW, AccountFactory, ContractFactory, StrategyFactory
+from tests.factories import NOW, AccountFactory, ContractFactory, StrategyFactory, calendar_days
 from tradingbot.models import (
     Account,
     Contract,
@@ -25,7 +25,6 @@ from tradingbot.models import (
     Trade,
 )
 from tradingbot.operations import bars
-from tradingbot.operations.calendar import ensure_calendar
 
 TODAY = NOW.date()
 RULES = [
@@ -58,7 +57,7 @@ def flat_bars(*, ticks: int, until: int) -> Bars:
 
 def traded() -> Day:
     """Write the rows of the day at 09:20 New York."""
-    ensure_calendar(now=NOW)
+    calendar_days()
     account = AccountFactory(name="50KTC-1001", start_balance=D(50_000), maximum_loss=D(2000), balance=D("50120.50"))
     Account.objects.filter(pk=account.pk).update(session_start_balance=D(50_000), highest_eod_balance=D(50_000))
     account.refresh_from_db()

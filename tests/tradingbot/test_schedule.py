@@ -10,25 +10,15 @@ from celery.beat import Service
 from celery.signals import beat_init
 from django.db import connection
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
-from freezegun import freeze_time
 
 from market.calendar import generate
-from tests.factories import NOW
 from tradingbot import schedule
 from tradingbot.celery_app import QUEUES, app
-from tradingbot.clock import Anchor, clock
 from tradingbot.models import Heartbeat
 from tradingbot.queues import redis
 from tradingbot.schedule import CAPTURE, ENTRIES, Scheduler, sync_entries
 
 NEW_YORK = ZoneInfo("America/New_York")
-
-
-@pytest.fixture
-def thirty_times(monkeypatch, tmp_path):
-    monkeypatch.setattr(clock, "anchor", Anchor(NOW, 30.0))
-    monkeypatch.setattr(clock, "_file", tmp_path / "clock.json")
-    monkeypatch.setattr(clock, "_origin", None)
 
 
 @pytest.fixture
@@ -82,6 +72,7 @@ class TestEntries:
             "low.snapshot_metrics": 300,
         }.items() <= {task: seconds for (task, kwargs), seconds in every.items() if kwargs == "{}"}.items()
         assert every["critical.check_fills", '{"exposed": true}'] == 5
+        assert every["critical.check_protection", '{"unprotected": true}'] == 2
         assert {task for task, _ in every if task.endswith("canary")} == {f"{queue}.canary" for queue in QUEUES}
 
     def test_entries_that_are_gone_from_the_page_are_deleted_and_changed_ones_set_right(self, db):
@@ -107,17 +98,15 @@ class TestEntries:
         sync_entries()
         crontab = PeriodicTask.objects.get(name=CAPTURE).crontab.schedule
         utc = set()
-        sessions = generate(date(2025, 1, 1), date(2026, 12, 31))  # pandas must not be imported under a false clock
-        with freeze_time() as frozen:
-            for session in sessions:
-                at = datetime.combine(session.trade_date, time(9, 30), NEW_YORK)
-                frozen.move_to(at - timedelta(seconds=1))
-                due, wait = crontab.is_due((at - timedelta(days=1)).astimezone(UTC))
-                if session.trade_date.weekday() and session.trade_date - timedelta(days=1) != date(2025, 1, 1):
-                    assert (due, wait) == (False, pytest.approx(1, abs=0.01))
-                frozen.move_to(at)
-                assert crontab.is_due((at - timedelta(hours=1)).astimezone(UTC)).is_due
-                utc.add(f"{at.astimezone(UTC):%H:%M}")
+        for session in generate(date(2025, 1, 1), date(2026, 12, 31)):
+            at = datetime.combine(session.trade_date, time(9, 30), NEW_YORK)
+            crontab.nowfun = lambda: at - timedelta(seconds=1)  # noqa: B023  asked at once
+            due, wait = crontab.is_due((at - timedelta(days=1)).astimezone(UTC))
+            if session.trade_date.weekday() and session.trade_date - timedelta(days=1) != date(2025, 1, 1):
+                assert (due, wait) == (False, pytest.approx(1, abs=0.01))
+            crontab.nowfun = lambda: at  # noqa: B023
+            assert crontab.is_due((at - timedelta(hours=1)).astimezone(UTC)).is_due
+            utc.add(f"{at.astimezone(UTC):%H:%M}")
         assert utc == {"13:30", "14:30"}  # it follows daylight saving
 
 
@@ -137,7 +126,7 @@ class TestBeat:
         entry = scheduler.schedule["critical.sweep"]
         assert (entry.schedule.run_every, entry.options["expires"]) == (timedelta(seconds=5), 4)
 
-    def test_intervals_are_market_time_and_signs_of_life_are_not(self, beat, thirty_times):
+    def test_intervals_are_market_time_and_signs_of_life_are_not(self, beat, standing_clock):
         scheduler = beat()
         run(scheduler)
         every = {
@@ -148,6 +137,7 @@ class TestBeat:
         assert every["critical.sweep"] == pytest.approx(5 / 30, abs=1e-5)
         assert every["critical.check_fills"] == 1
         assert every["critical.canary"] == 30
+        assert every["critical.check_protection without a stop"] == 2
         assert scheduler.schedule["critical.sweep"].options["expires"] == 1
 
     def test_a_second_beat_stands_by_and_takes_over_when_the_first_is_gone(self, beat):

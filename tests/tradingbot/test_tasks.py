@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from celery.exceptions import Retry
+from django.db.models.functions import Now
 
-from brokers.base import OutcomeUnknown, ReadFailed
+from brokers.base import OrderReport, OutcomeUnknown, ReadFailed
+from market.orders import OrderStatus, OrderType
 from tests.factories import AccountFactory, StrategyFactory
 from tradingbot.celery_app import QUEUES, app
-from tradingbot.models import Account, Heartbeat, Order, Position
+from tradingbot.models import Account, Heartbeat, Order, Position, Snapshot
 from tradingbot.operations import bars, sessions
 from tradingbot.queues import Task, redis
 from tradingbot.tasks import background, critical, high, low, normal
@@ -120,6 +122,16 @@ class TestTicks:
         tick()
         assert waiting("critical") == [(tick.name.rsplit(".", 1)[-1], {"account_id": account.pk})]
 
+    def test_an_account_known_to_lack_a_stop_is_looked_at_on_its_own(self, account, contract):
+        protected = Position.objects.create(account=AccountFactory(), contract=contract, broker_quantity=1)
+        bare = Position.objects.create(account=account, contract=contract, broker_quantity=-1)
+        critical.check_protection(unprotected=True)
+        assert waiting("critical") == []
+        Position.objects.filter(pk=bare.pk).update(unprotected_since=account.balance_at)
+        critical.check_protection(unprotected=True)
+        assert waiting("critical") == [("check_protection", {"account_id": account.pk})]
+        assert protected.account_id != account.pk
+
     def test_while_an_entry_works_fills_are_asked_for_more_often(self, account, contract):
         critical.check_fills(exposed=True)
         assert waiting("critical") == []
@@ -136,6 +148,64 @@ class TestTicks:
         Account.objects.filter(pk=account.pk).update(flatten_requested_at=account.balance_at)
         critical.emergency_stop()
         assert waiting("critical") == [("flatten_due", {"account_id": account.pk})]
+
+
+class TestMissingStop:
+    """The ladder of 3, 6 and 9 seconds begins with the fill, not with the next tick of ten seconds."""
+
+    pytestmark = pytest.mark.usefixtures("broker_queues")
+
+    @pytest.fixture
+    def sold(self, desk, monkeypatch):
+        """Three contracts sold at the venue by one side of a pair, of which we have not heard yet."""
+        monkeypatch.setattr(critical, "now", lambda: desk.now)
+        desk.send(desk.pair())
+        desk.minute(0, 0, -25, -22)
+        Snapshot.objects.all().delete()
+        return desk
+
+    def stops(self, desk) -> list[OrderReport]:
+        """Return the stops of the position that work at the venue; the pair's other entry is none."""
+        working = desk.broker.orders_in_flight(desk.account.broker_account_id)
+        return [
+            order
+            for order in working
+            if order.parent_id and order.type is OrderType.STOP and order.status is OrderStatus.WORKING
+        ]
+
+    @pytest.fixture
+    def bare(self, sold):
+        """The stop is gone before we hear of the fill."""
+        (stop,) = self.stops(sold)
+        sold.broker.cancel(sold.account.broker_account_id, stop.id)
+        return sold
+
+    def test_the_other_entry_is_no_stop_and_the_stop_no_surplus(self, sold):
+        critical.check_fills(account_id=sold.account.pk)
+        assert [stop.quantity for stop in self.stops(sold)] == [3]
+
+    def test_the_run_that_books_the_fill_sees_it(self, bare):
+        critical.check_fills(account_id=bare.account.pk)
+        assert Position.objects.get().quantity == -3
+        assert Position.objects.get().unprotected_since is not None
+
+    def test_without_a_new_fill_it_does_not_look(self, bare):
+        critical.check_fills(account_id=bare.account.pk)
+        Position.objects.update(unprotected_since=None)
+        Snapshot.objects.all().delete()
+        critical.check_fills(account_id=bare.account.pk)
+        assert Position.objects.get().unprotected_since is None
+
+    def test_the_look_after_two_seconds_places_the_stop_once_three_have_passed(self, bare):
+        critical.check_fills(account_id=bare.account.pk)
+        redis().flushdb()
+        critical.check_protection(unprotected=True)
+        assert waiting("critical") == [("check_protection", {"account_id": bare.account.pk})]
+        Position.objects.update(unprotected_since=Now() - timedelta(seconds=3))
+        Snapshot.objects.all().delete()
+        critical.check_protection(account_id=bare.account.pk)
+        (placed,) = Order.objects.filter(role="stop", parent=None)
+        assert (placed.status, placed.quantity, placed.stop_price) == ("working", 3, 21_005)
 
 
 class TestBarsDue:

@@ -15,10 +15,14 @@ from tests.brokers.simulated.stage import Stage
 
 
 @contextmanager
-def served(stage: Stage, *, speed: float = 1.0, credentials: Credentials | None = None) -> Iterator[str]:
+def served(
+    stage: Stage, *, speed: float = 1.0, credentials: Credentials | None = None, fault_token: str | None = None
+) -> Iterator[str]:
     """Serve the stage's venue on this machine; yields its address."""
-    app = create_app(stage.venue, stage.now, speed=speed, credentials=credentials or Credentials())
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
+    app = create_app(
+        stage.venue, stage.now, speed=speed, credentials=credentials or Credentials(), fault_token=fault_token
+    )
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", date_header=False))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -5,22 +5,10 @@ from django.contrib.auth.models import User
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from tests.factories import NOW
-from tests.tradingbot.days import Day, traded
-from tradingbot.clock import Anchor, clock
-
 
 @pytest.fixture(autouse=True)
-def standing_clock(monkeypatch, tmp_path):
-    """Market time stands at 09:20 New York."""
-    monkeypatch.setattr(clock, "anchor", Anchor(NOW, 30.0))
-    monkeypatch.setattr(clock, "_file", tmp_path / "clock.json")
-    monkeypatch.setattr(clock, "_origin", None)
-
-
-@pytest.fixture
-def day(db) -> Day:
-    return traded()
+def market_time_stands(standing_clock) -> None:
+    """Every answer is of 09:20 New York."""
 
 
 @pytest.fixture

@@ -9,11 +9,10 @@ from django.db.models.functions import Now
 from rest_framework.test import APIClient
 
 from market.bars import epoch
-from tests.factories import NOW, AccountFactory, ContractFactory
+from tests.factories import NOW, AccountFactory, ContractFactory, calendar_days
 from tests.tradingbot.days import TODAY, flat_bars
 from tradingbot.models import Account, Decision, Order
 from tradingbot.operations import bars
-from tradingbot.operations.calendar import ensure_calendar
 from tradingbot.queues import waiting
 
 ORDERS = "/api/v1/orders/"
@@ -40,7 +39,7 @@ def market(db) -> Account:
 
 
 def quiet_market() -> Account:
-    ensure_calendar(now=NOW)
+    calendar_days()
     account, contract = AccountFactory(), ContractFactory()
     Account.objects.update(balance_read_at=Now())  # machine time
     bars.record(contract, TODAY, flat_bars(ticks=80_010, until=epoch(NOW)), source="venue", covered_until=NOW, now=NOW)

@@ -18,11 +18,11 @@ from brokers.simulated.broker import SimulatedBroker
 from brokers.simulated.engine import Venue
 from brokers.simulated.ledger import Ledger
 from market.bars import Int
+from tests.factories import calendar_days
 from tests.markets import DrawnMarket
 from tradingbot.clock import Anchor, clock, now
 from tradingbot.models import Account, Contract, Login, Order
 from tradingbot.operations import accounts, bars, contracts, reconciliation, venues
-from tradingbot.operations.calendar import ensure_calendar
 
 NOW = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)  # a Wednesday, 10:00 in New York
 
@@ -136,7 +136,7 @@ def venue(transactional_db, login, standing_clock) -> Iterator[Venue]:
     engine = Venue(Ledger(":memory:"), DrawnMarket(still))
     engine.open_account("PRAC-V2-1-1", Decimal(150_000), NOW)
     venues.use(login, SimulatedBroker(engine, now))
-    ensure_calendar(now=now())
+    calendar_days()
     contracts.refresh(login, now=now())
     (account,) = accounts.discover(login, now=now())
     bars.fetch(Contract.objects.get(symbol="MNQ", active=True), now=now())

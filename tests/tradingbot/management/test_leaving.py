@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from django.db.models.functions import Now
 
 from market.orders import OrderStatus, Role
-from tests.tradingbot.operations.ledgers import open_desk
 from tests.tradingbot.operations.orders.desk import Desk
 from tradingbot.management import leaving
 from tradingbot.models import Account, Order
-from tradingbot.operations import orders, reconciliation, venues
+from tradingbot.operations import orders, reconciliation
 
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture
-def desk(db: None) -> Iterator[Desk]:
-    desk = open_desk()
-    desk.minute(0, 0, 0, 0)
-    desk.look()
-    yield desk
-    venues.forget()
 
 
 @pytest.fixture

@@ -8,16 +8,16 @@ from decimal import Decimal as D
 import pytest
 
 from market.bars import Bar, Bars, epoch
+from tests.factories import calendar_days
 from tests.tradingbot.management.conftest import NOW, make_account, make_order
 from tradingbot.models import Account, BarDay, Fill, Position, Strategy, Trade
 from tradingbot.operations import bars
-from tradingbot.operations.calendar import ensure_calendar
 
 
 @pytest.fixture
 def priced(contract):
     """The newest bar of MNQ closed a minute ago at 21,490.00."""
-    ensure_calendar(now=NOW)
+    calendar_days()
     bar = Bar(epoch(NOW - timedelta(minutes=2)), 85920, 85964, 85916, 85960, 7)
     until = NOW - timedelta(minutes=1)
     bars.record(contract, NOW.date(), Bars.of([bar]), source="test", covered_until=until, now=NOW)

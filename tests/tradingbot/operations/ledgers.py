@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from brokers.base import AccountReport, PlaceOrder
@@ -13,12 +13,10 @@ from brokers.simulated.engine import Venue
 from brokers.simulated.ledger import Ledger
 from brokers.simulated.products import front, product
 from market.orders import OrderType, Side
-from market.sessions import regular_session
+from tests.factories import calendar_days
 from tests.tradingbot.operations.orders.desk import PRICE, START, Desk, Prices
-from tradingbot.models import CalendarDay, Contract, Login
+from tradingbot.models import Contract, Login
 from tradingbot.operations import accounts, venues
-
-FIRST, LAST = date(2026, 11, 2), date(2026, 12, 18)
 
 
 class PayingBroker(SimulatedBroker):
@@ -28,22 +26,6 @@ class PayingBroker(SimulatedBroker):
 
     def accounts(self) -> list[AccountReport]:
         return [replace(report, balance=report.balance - self.paid) for report in super().accounts()]
-
-
-def calendar_days() -> None:
-    """Write ordinary sessions around START."""
-    days = (FIRST + timedelta(days=number) for number in range((LAST - FIRST).days))
-    sessions = [regular_session(day) for day in days if day.weekday() < 5]
-    CalendarDay.objects.bulk_create(
-        CalendarDay(
-            trade_date=session.trade_date,
-            opens_at=session.opens_at,
-            closes_at=session.closes_at,
-            rth_opens_at=session.rth_opens_at,
-            source="test",
-        )
-        for session in sessions
-    )
 
 
 def open_desk(name: str = "50KTC-V2-1-1", balance: int = 50_000, now: datetime = START) -> Desk:

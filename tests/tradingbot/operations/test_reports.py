@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal as D
 
@@ -11,37 +10,22 @@ import pytest
 from market.orders import OrderType, Side
 from market.plans import Management
 from risk.gate import EntryRequest, EntrySide
-from tests.tradingbot.operations.ledgers import go, open_desk
+from tests.tradingbot.operations.ledgers import go
 from tests.tradingbot.operations.orders.desk import PRICE, Desk
 from tradingbot.models import Account, Decision, Notification, Strategy
-from tradingbot.operations import accounts, orders, protection, reconciliation, reports, venues
+from tradingbot.operations import accounts, orders, reports
 
 WEDNESDAY = date(2026, 11, 18)
 AFTER_CLOSE = datetime(2026, 11, 18, 21, 15, tzinfo=UTC)
-
-
-@pytest.fixture
-def desk(db: None) -> Iterator[Desk]:
-    desk = open_desk()
-    desk.minute(0, 0, 0, 0)
-    desk.look()
-    yield desk
-    venues.forget()
-
-
-def settle(desk: Desk) -> None:
-    for _ in range(2):
-        reconciliation.reconcile(desk.account, now=desk.now, max_age=0)
-        protection.check(desk.account, now=desk.now, max_age=0)
 
 
 def round_turn(desk: Desk, end: int, *, quantity: int = 3) -> None:
     """Buy at PRICE + 20 ticks by a pair and leave at the stop (-20) or the target (+80) that `end` reaches."""
     desk.send(desk.pair(quantity=quantity))
     desk.minute(0, 25, 0, 22)
-    settle(desk)
+    desk.settle()
     desk.minute(22, max(22, end), min(22, end), end)
-    settle(desk)
+    desk.settle()
     desk.minute(0, 0, 0, 0)
     desk.look()
 
@@ -70,7 +54,7 @@ def test_cancelled_and_unfilled_orders_are_no_trades(desk, strategy):
     for order in desk.send(desk.pair()):
         orders.request_cancel(order, by="test", now=desk.now)
         orders.cancel(order, now=desk.now)
-    settle(desk)
+    desk.settle()
     day = reports.summary(desk.account, WEDNESDAY)
     assert (day.trades, day.won, day.net, day.is_flat) == (0, 0, 0, True)
     assert day.outcomes == (("overnight", "its entries were not reached"),)
@@ -80,10 +64,10 @@ def test_one_entry_that_leaves_in_pieces_is_one_trade(desk):
     side = EntrySide(Side.BUY, OrderType.MARKET, None, 40)
     decision = desk.ask(EntryRequest(desk.spec, 3, (side,), reference=PRICE), Management())
     desk.send(decision)
-    settle(desk)
+    desk.settle()
     for quantity in (1, 2):
         orders.send(orders.exit(desk.account, desk.contract, quantity, now=desk.now, by="test"), now=desk.now)
-        settle(desk)
+        desk.settle()
     day = reports.summary(desk.account, WEDNESDAY)
     assert desk.account.trades.count() == 2
     assert (day.trades, day.net) == (1, D("-3.66"))
@@ -92,7 +76,7 @@ def test_one_entry_that_leaves_in_pieces_is_one_trade(desk):
 def test_an_open_position_is_said_loudly(desk, strategy):
     desk.send(desk.pair())
     desk.minute(0, 25, 0, 22)
-    settle(desk)
+    desk.settle()
     go(desk, AFTER_CLOSE)
     row = reports.daily_report(desk.account, now=desk.now)
     assert (row.level, row.facts["Flat"]) == ("alert", "NO")

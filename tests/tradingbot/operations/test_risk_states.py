@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal as D
 
@@ -18,15 +17,6 @@ from tradingbot.models import Account, Balance, CalendarDay, Order, Position, St
 from tradingbot.operations import orders, reconciliation, risk_states, venues
 
 CLOSED = (OrderStatus.NEW, OrderStatus.SENDING, OrderStatus.UNKNOWN)
-
-
-@pytest.fixture
-def desk(db: None) -> Iterator[Desk]:
-    desk = open_desk()
-    desk.minute(0, 0, 0, 0)
-    desk.look()
-    yield desk
-    venues.forget()
 
 
 def state(desk: Desk, strategy: Strategy | None = None):
@@ -173,6 +163,18 @@ def test_other_exposed_accounts_of_the_login_are_counted(desk):
     Position.objects.create(account=other, contract=desk.contract, quantity=1)
     Account.objects.create(login=desk.account.login, broker_account_id=8, name="quiet")
     assert state(desk).exposed_accounts == 1
+
+
+def test_beside_five_exposed_accounts_of_the_login_an_entry_is_denied_until_one_is_flat(desk):
+    for number in range(5):
+        other = Account.objects.create(login=desk.account.login, broker_account_id=10 + number, name=f"other {number}")
+        Position.objects.create(account=other, contract=desk.contract, broker_quantity=1)
+    denied = desk.pair()
+    assert (denied.outcome, denied.code) == ("denied", Code.TOO_MANY_ACCOUNTS)
+    assert denied.sentence.startswith("5 other accounts of the login are exposed")
+    assert desk.ledger() == []
+    Position.objects.filter(account=other).update(broker_quantity=0)
+    assert desk.pair().outcome == "ordered"
 
 
 def test_a_date_without_a_session_and_an_empty_calendar_deny(desk):

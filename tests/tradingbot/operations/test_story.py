@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-import pytest
-
 from market.orders import OrderStatus, Role
-from tests.tradingbot.operations.ledgers import go, open_desk
-from tests.tradingbot.operations.orders.desk import Desk
+from tests.tradingbot.operations.ledgers import go
 from tradingbot.models import Account, Decision, Notification, OvernightRange, SessionStep
-from tradingbot.operations import accounts, orders, protection, reconciliation, reports, venues
+from tradingbot.operations import accounts, orders, reports
 from tradingbot.operations.story import Line, Story
 
 AFTER_CLOSE = datetime(2026, 11, 18, 21, 15, tzinfo=UTC)
-
-
-@pytest.fixture
-def desk(db: None) -> Iterator[Desk]:
-    desk = open_desk()
-    desk.minute(0, 0, 0, 0)
-    desk.look()
-    yield desk
-    venues.forget()
-
-
-def settle(desk: Desk) -> None:
-    for _ in range(2):
-        reconciliation.reconcile(desk.account, now=desk.now, max_age=0)
-        protection.check(desk.account, now=desk.now, max_age=0)
 
 
 def texts(lines: list[Line]) -> list[str]:
@@ -54,7 +35,7 @@ def test_a_whole_trade_is_told_step_by_step(desk):
         f"Works at the venue: sell 3 MNQ stop 20,995.00; {bracket.format('21,005.00', '20,980.00')}",
     ]
     desk.minute(0, 25, 0, 22)
-    settle(desk)
+    desk.settle()
     told = texts(story.lines())
     assert set(told) == {
         "Entry filled: bought 3 MNQ at 21,005.00",
@@ -68,13 +49,13 @@ def test_a_whole_trade_is_told_step_by_step(desk):
     orders.request_modify(stop, Decimal(21005), by="breakeven of overnight", now=desk.now)
     stop.refresh_from_db()
     orders.modify(stop, now=desk.now)
-    settle(desk)
+    desk.settle()
     assert texts(story.lines()) == [
         "Stop loss to go from 20,995.00 to 21,005.00 (breakeven of overnight)",
         "Confirmed by the venue: stop loss at 21,005.00",
     ]
     desk.minute(22, 85, 22, 85)
-    settle(desk)
+    desk.settle()
     ends = story.lines()
     assert "Target filled: sold 3 MNQ at 21,020.00" in texts(ends)
     trade = "Trade closed: long 3 MNQ from 21,005.00 to 21,020.00, +15 points, +$90.00 less $3.66 costs: +$86.34"
@@ -89,7 +70,7 @@ def test_lines_come_in_the_order_of_time_and_none_from_before(desk):
     desk.look()
     desk.send(desk.pair())
     desk.minute(0, 25, 0, 22)
-    settle(desk)
+    desk.settle()
     lines = story.lines()
     assert lines == sorted(lines, key=lambda line: line.at)
     assert all(line.at > story._since for line in lines)

@@ -25,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *, only: list[str], without: list[str], **options: Any) -> None:
         try:
-            stack.run(only=only, without=without, on_ready=self._begin)
+            stack.run(only=only, without=without, on_ready=self._begin, before_stop=leave)
         except (StartError, ServerError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
@@ -41,3 +41,8 @@ class Command(BaseCommand):
         self.stdout.write(f"tasks          http://127.0.0.1:{settings.FLOWER_PORT}/")
         self.stdout.write("Ctrl-C stops everything cleanly")
         self.stdout.flush()
+
+
+def leave() -> None:
+    """Ask about open positions, as long as the workers are there to close them."""
+    subprocess.run([sys.executable, "manage.py", "leave"], cwd=settings.ROOT, check=False)

@@ -147,7 +147,8 @@ def _read(contract: Contract, wanted: Sequence[Session], start: datetime, end: d
     point("capture.before_call")
     reports = contracts.broker(contract).bars(contract.broker_contract_id, Timeframe.M1, start, end)
     point("capture.after_call")
-    bars = Bars.of([ticks(report, contract.spec) for report in reports])
+    spec = contract.spec
+    bars = Bars.of([ticks(report, spec) for report in reports])
     until = believed(bars, MINUTE, start, end, now)
     new = inside = 0
     for session in wanted:

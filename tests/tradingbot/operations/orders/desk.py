@@ -7,39 +7,54 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
 from brokers.base import OutcomeUnknown, PlaceOrder
 from brokers.simulated.behaviour import Behaviour
 from brokers.simulated.broker import SimulatedBroker
 from brokers.simulated.engine import Venue
 from brokers.simulated.ledger import Ledger
 from brokers.simulated.products import Listing
-from market.bars import Bar, Bars, epoch
+from market.bars import Bars, epoch
 from market.contracts import Contract as Spec
 from market.orders import OrderType, Side
 from market.plans import Management
 from market.sessions import Session, trade_date_of
 from risk.gate import EntryRequest, EntrySide
+from tests.factories import calendar_days
 from tradingbot.models import Account, Contract, Decision, Login, Order, Strategy
-from tradingbot.operations import accounts, bars, calendar, contracts, orders, reconciliation, venues
+from tradingbot.operations import accounts, bars, contracts, orders, protection, reconciliation, venues
 
 START = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)  # 10:00 New York
 PRICE = 84_000  # ticks: 21,000.00
 
 
 class Prices:
-    """A market of given minutes; a minute nobody wrote stands at the price before it."""
+    """A market of written minutes; a minute nobody wrote stands at the price before it in its session."""
 
     def __init__(self, price: int) -> None:
-        self.start = price
-        self.minutes_of: dict[int, tuple[int, int, int, int]] = {}
+        self._start = price
+        self._written: dict[int, tuple[int, int, int, int]] = {}
+        self._drawn: dict[Session, Bars] = {}
+
+    def write(self, opened_at: datetime, *, open: int, high: int, low: int, close: int) -> None:
+        """Let the minute that opens then trade at these prices in ticks."""
+        self._written[epoch(opened_at)] = (open, high, low, close)
+        self._drawn.clear()
 
     def minutes(self, listing: Listing, session: Session) -> Bars:
-        price, rows = self.start, []
-        for at in range(epoch(session.opens_at), epoch(session.closes_at), 60):
-            open_, high, low, close = self.minutes_of.get(at, (price, price, price, price))
-            rows.append(Bar(at, open_, high, low, close, 1))
-            price = close
-        return Bars.of(rows)
+        if session not in self._drawn:
+            self._drawn[session] = self._draw(session)
+        return self._drawn[session]
+
+    def _draw(self, session: Session) -> Bars:
+        at = np.arange(epoch(session.opens_at), epoch(session.closes_at), 60, np.int64)
+        prices = np.full((4, len(at)), self._start, np.int64)
+        for minute in sorted(self._written.keys() & set(at.tolist())):
+            row = (minute - int(at[0])) // 60
+            prices[:, row] = self._written[minute]
+            prices[:, row + 1 :] = prices[3, row]
+        return Bars(at, *prices, np.ones(len(at), np.int64))
 
 
 class LosingBroker(SimulatedBroker):
@@ -79,7 +94,7 @@ class Desk:
         desk.broker = LosingBroker(venue, lambda: desk.now)
         venue.open_account(name, Decimal(50_000), now)
         venues.use(login, desk.broker)
-        calendar.ensure_calendar(now=now)
+        calendar_days()
         contracts.refresh(login, now=now)
         (desk.account,) = accounts.discover(login, now=now)
         desk.contract = Contract.objects.get(symbol="MNQ", active=True)
@@ -98,10 +113,16 @@ class Desk:
         reconciliation.reconcile(self.account, now=self.now, max_age=0)
         self.account.refresh_from_db()
 
+    def settle(self) -> None:
+        """Let fills be booked, pairs cancelled and stops checked, until nothing changes any more."""
+        for _ in range(2):
+            reconciliation.reconcile(self.account, now=self.now, max_age=0)
+            protection.check(self.account, now=self.now, max_age=0)
+
     def minute(self, open_: int, high: int, low: int, close: int) -> None:
         """Let one minute pass with these prices, given in ticks from PRICE."""
         at = self.now.replace(second=0, microsecond=0)
-        self.prices.minutes_of[epoch(at)] = (PRICE + open_, PRICE + high, PRICE + low, PRICE + close)
+        self.prices.write(at, open=PRICE + open_, high=PRICE + high, low=PRICE + low, close=PRICE + close)
         self.now = at + timedelta(minutes=1, seconds=3)
         self.venue.advance(self.now)
 

@@ -1,0 +1,117 @@
+"""What each long-lived process loads, and how the processes of Celery are started."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from market.calendar import generate
+from tradingbot import queues
+from tradingbot.celery_app import app
+from tradingbot.processes import worker
+from tradingbot.queues import redis, waiting
+from tradingbot.schedule import Scheduler
+
+ROOT = Path(__file__).resolve().parents[2]
+ASK = "import sys, json\n{}\nprint(json.dumps([name for name in {} if name in sys.modules]))"
+VENUE = """
+from datetime import date
+import brokers.simulated.server, tradingbot.management.commands.venue
+from brokers.simulated import hours
+hours.session(date(2026, 11, 18))
+"""
+PAGES = ["tradingbot.urls", "rest_framework.views", "unfold.admin"]
+COMMAND_LINE = ["celery.bin.celery", "prompt_toolkit", "rich"]
+
+
+@pytest.mark.parametrize(
+    ("code", "heavy"),
+    [
+        (
+            "from tradingbot.processes import worker; worker._load(['tradingbot.tasks.normal', 'talib'])",
+            ["pandas", "flower", "tornado", "tradingbot.tasks.low", *PAGES, *COMMAND_LINE],
+        ),
+        ("import tradingbot.processes.beat", ["tradingbot.tasks", "httpx", "pandas", *PAGES, *COMMAND_LINE]),
+        ("import tradingbot.processes.flower", ["django.db.models", "tradingbot.models", "tradingbot.tasks", "numpy"]),
+        ("import tradingbot.management.commands.up", ["django.db.models", "tradingbot.models", "celery", "numpy"]),
+        (
+            VENUE,
+            ["django.db.models", "tradingbot.models", "celery", "pandas"],
+        ),
+        ("import tradingbot.asgi, tradingbot.urls", ["pandas", "talib", "flower", *COMMAND_LINE[:2]]),
+    ],
+    ids=["worker", "beat", "flower", "up", "venue", "web"],
+)
+def test_a_process_loads_only_what_it_needs(code: str, heavy: list[str]) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", ASK.format(code, heavy)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(answer.stdout.splitlines()[-1]) == []
+
+
+def test_the_library_of_holidays_stays_out_of_the_process_that_asks() -> None:
+    assert [session.trade_date for session in generate(date(2026, 11, 25), date(2026, 11, 26))] == [
+        date(2026, 11, 25),
+        date(2026, 11, 26),
+    ]
+    with pytest.raises(RuntimeError, match="the calendar of 0 to 2 cannot be made"):
+        generate(date(1, 1, 1), date(1, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["-Q", "critical", "-c", "4"], (["critical"], 4, "critical@%h", 25, 30, None)),
+        (["-Q", "normal,high", "-n", "two@%h"], (["normal", "high"], 1, "two@%h", 110, 120, 500)),
+        (["-Q", "low,background"], (["low", "background"], 1, "low@%h", None, None, 500)),
+    ],
+)
+def test_a_worker_takes_its_limits_from_its_queues(arguments, expected, monkeypatch) -> None:
+    started = []
+
+    class Started:
+        exitcode = 0
+
+        def __init__(self, **options) -> None:
+            started.append(options)
+
+        def start(self) -> None:
+            """The worker itself is tried in the compressed day and in the restart matrix."""
+
+    monkeypatch.setattr(app, "Worker", Started)
+    monkeypatch.setattr(worker, "_load", lambda modules: None)
+    monkeypatch.setitem(app.conf, "imports", app.conf.imports)
+    assert worker.main(arguments) == 0
+    names = ("queues", "concurrency", "hostname", "soft_time_limit", "time_limit", "max_tasks_per_child")
+    assert tuple(started[0][name] for name in names) == expected
+    assert app.conf.imports == [f"tradingbot.tasks.{queue}" for queue in expected[0]]
+
+
+def test_a_queue_that_is_not_ours_is_named(capsys) -> None:
+    with pytest.raises(SystemExit):
+        worker.main(["-Q", "criticl"])
+    assert "no queue is called 'criticl'" in capsys.readouterr().err
+
+
+def test_beat_publishes_by_name_within_the_bounds(transactional_db, broker_queues, monkeypatch) -> None:
+    monkeypatch.setattr(queues, "_waiting", queues._Waiting())
+    beat = Scheduler(app=app)
+    try:
+        assert beat.send_task("tradingbot.tasks.low.unknown_here", kwargs={}) is not None
+        assert waiting()["low"] == 1
+        redis().rpush("high", *["{}"] * 1300)
+        queues._waiting.forget()
+        assert beat.send_task("tradingbot.tasks.low.unknown_here", kwargs={}) is None
+        assert beat.send_task("tradingbot.tasks.critical.unknown_here", kwargs={}) is not None
+    finally:
+        beat.close()
+        beat._finalize.cancel()
