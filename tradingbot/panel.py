@@ -80,6 +80,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Decisions", "gavel", "tradingbot_decision"),
                     _item("Overnight ranges", "height", "tradingbot_overnightrange"),
                     _item("Session plan", "event_note", "tradingbot_sessionstep"),
+                    _item("Backtests", "query_stats", "tradingbot_backtest"),
                 ],
             },
             {

@@ -72,6 +72,7 @@ ENTRIES = (
     Every("background.clean_up", 6 * HOUR),
     Every("background.extend_calendar", 6 * HOUR),
     Every("background.roll_contracts", HOUR),
+    Every("background.backtest", MINUTE, machine=True),
     *(Every(f"{queue}.canary", 30, machine=True) for queue in ("critical", "high", "normal", "low", "background")),
 )
 CAPTURE = "capture the overnight range, 09:30 New York"

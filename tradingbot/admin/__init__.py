@@ -2,6 +2,7 @@
 
 from tradingbot.admin import (
     accounts,
+    backtests,
     contracts,
     decisions,
     notifications,
@@ -16,6 +17,7 @@ from tradingbot.admin import (
 
 __all__ = [
     "accounts",
+    "backtests",
     "contracts",
     "decisions",
     "notifications",

@@ -1,6 +1,7 @@
 """What we remember; the constraints are the rules that must hold whoever writes."""
 
 from tradingbot.models.accounts import Account, Balance, Login, Stage, TradingState
+from tradingbot.models.backtests import Backtest
 from tradingbot.models.bars import BarDay, BarHour
 from tradingbot.models.contracts import Contract
 from tradingbot.models.decisions import Decision, Outcome
@@ -10,10 +11,12 @@ from tradingbot.models.positions import Fill, Position, Trade
 from tradingbot.models.processes import ApiMetric, Heartbeat, Lease, Snapshot
 from tradingbot.models.sessions import CalendarDay, SessionStep
 from tradingbot.models.strategies import OvernightRange, Strategy
+from tradingbot.models.stream import StreamEvent
 
 __all__ = [
     "Account",
     "ApiMetric",
+    "Backtest",
     "Balance",
     "BarDay",
     "BarHour",
@@ -34,6 +37,7 @@ __all__ = [
     "Snapshot",
     "Stage",
     "Strategy",
+    "StreamEvent",
     "Trade",
     "TradingState",
 ]

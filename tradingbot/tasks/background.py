@@ -8,6 +8,7 @@ from tradingbot.celery_app import app
 from tradingbot.clock import now
 from tradingbot.models import Login
 from tradingbot.operations import contracts, heartbeats, retention, sessions
+from tradingbot.operations.backtests import records
 from tradingbot.queues import Task
 
 
@@ -29,6 +30,13 @@ def roll_contracts(*, login_id: int | None = None, **_: Any) -> None:
     logins = Login.objects.filter(enabled=True)
     for login in logins if login_id is None else logins.filter(pk=login_id):
         contracts.refresh(login, now=now())
+
+
+@app.task(base=Task)
+def backtest(**_: Any) -> None:
+    """Run the simulations that wait, on the hint of whoever asked for one."""
+    while records.run_next(now=now()):
+        pass
 
 
 @app.task(base=Task)

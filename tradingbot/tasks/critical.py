@@ -8,6 +8,7 @@ from tradingbot.celery_app import app
 from tradingbot.clock import now
 from tradingbot.models import Account, Order
 from tradingbot.operations import heartbeats, orders, protection, reconciliation
+from tradingbot.operations.streaming import watching
 from tradingbot.queues import Task, give_up_at
 from tradingbot.tasks.fanning import fan_out, to_be_flattened, watched, with_entries_or_positions, without_stop
 
@@ -52,6 +53,12 @@ def flatten_due(*, account_id: int | None = None, **_: Any) -> None:
         fan_out(flatten_due, to_be_flattened(), seconds=15)
     else:
         orders.flatten_due(_account(account_id), now=now(), give_up_at=give_up_at())
+
+
+@app.task(base=Task)
+def check_limits(*, account_id: int, **_: Any) -> None:
+    """Hold an account at the newest quotes against its limits, on the hint of the stream that saw one reached."""
+    watching.check(_account(account_id), now=now())
 
 
 @app.task(base=Task)

@@ -9,16 +9,17 @@ from tradingbot.celery_app import app
 from tradingbot.clock import now, period
 from tradingbot.models import Contract
 from tradingbot.operations import bars, decisions, heartbeats, sessions, setup
+from tradingbot.operations.streaming import minutes
 from tradingbot.queues import Task, hint
 
 
 @app.task(base=Task)
 def bars_due(*, contract_id: int | None = None, **_: Any) -> None:
-    """Fetch the minutes that closed and are not known yet, then let the strategies see them; every 5 seconds."""
+    """Fetch the minutes that closed and no stream brings, then let the strategies see them; every 5 seconds."""
     moment = now()
     if contract_id is None:
         for contract in sessions.contracts_in_use(now=moment):
-            if bars.is_behind(contract, now=moment):
+            if minutes.are_due(contract, now=moment):
                 hint(bars_due, expires=max(1.0, period(5)), contract_id=contract.pk)
     elif bars.fetch(contract := Contract.objects.get(pk=contract_id), now=moment):
         decisions.evaluate(contract, now=now())

@@ -1,0 +1,81 @@
+"""A simulation with everything that is said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from backtest.codes import Policy, Refusal
+from backtest.days import Days, by_session
+from backtest.outcomes import Outcome, Rules, judge
+from backtest.simulation import Planner, Prepared, Simulated, Stretch, Terms, prepare, simulate
+from backtest.statistics import Statistics, statistics
+from backtest.trades import dependent
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a strategy would have done in `sessions`, and what the firm would have made of it."""
+
+    prepared: tuple[Prepared, ...]
+    terms: Terms
+    simulated: Simulated
+    sessions: tuple[date, ...]
+    days: Days
+    statistics: Statistics
+    outcome: Outcome | None
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Return how many signals were not placed, by reason."""
+        counts = self.simulated.refused.tolist()
+        return {refusal.name.lower(): counts[refusal] for refusal in Refusal if counts[refusal]}
+
+
+def backtest(
+    planner: Planner,
+    params: Any,
+    stretches: Sequence[Stretch],
+    sessions: Sequence[date],
+    terms: Terms,
+    *,
+    rules: Rules | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Result:
+    """Return what the strategy does in the stretches. Raises ValueError without a stretch.
+
+    sessions   every session of them that counts, with or without a trade
+    progress   told how many of how many steps are done
+    """
+    if not stretches:
+        raise ValueError("there are no bars to simulate")
+    prepared = []
+    for number, stretch in enumerate(stretches):
+        progress(number, len(stretches) + 1)
+        prepared.append(prepare(planner, params, stretch, quantity=terms.quantity))
+    progress(len(stretches), len(stretches) + 1)
+    result = evaluate(prepared, sessions, terms, rules=rules)
+    progress(len(stretches) + 1, len(stretches) + 1)
+    return result
+
+
+def evaluate(
+    prepared: Sequence[Prepared], sessions: Sequence[date], terms: Terms, *, rules: Rules | None = None
+) -> Result:
+    """Return the result of plans that are made; the other reading of doubtful bars is simulated as well."""
+    simulated = simulate(prepared, terms)
+    other = Policy.PESSIMISTIC if terms.policy is Policy.OPTIMISTIC else Policy.OPTIMISTIC
+    otherwise = simulate(prepared, replace(terms, policy=other))
+    contract = prepared[0].stretch.contract
+    days = by_session(simulated.trades, sessions, contract)
+    figures = statistics(
+        simulated.trades,
+        days,
+        contract,
+        dependent=dependent(simulated.trades, otherwise.trades),
+        otherwise_net=int(otherwise.trades.net.sum()),
+    )
+    outcome = judge(days, rules) if rules else None
+    return Result(tuple(prepared), terms, simulated, tuple(sessions), days, figures, outcome)

@@ -1,0 +1,99 @@
+"""The venue with a market hub that sends quotes as fast as a file says; everything else is as always."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+TICK = 0.002  # seconds between two bursts
+END = "\x1e"
+
+
+def frames(contract_id: str, number: int) -> list[str]:
+    """Return quotes of one contract as the real venue sends them: what changed, most often bid and ask."""
+    made = []
+    for i in range(number):
+        price = 24500 + (i % 40) * 0.25
+        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "1+00:00"
+        quote: dict[str, object] = {"symbol": "F.US.MNQ", "bestBid": price, "bestAsk": price + 0.25}
+        if i % 3 == 0 or i == 0:
+            quote["lastPrice"] = price
+            quote["volume"] = 1000 + i
+        quote |= {"lastUpdated": at, "timestamp": at, "contract": contract_id}
+        made.append(json.dumps({"type": 1, "target": "GatewayQuote", "arguments": [contract_id, quote]}) + END)
+    return made
+
+
+async def market(socket) -> None:
+    """Confirm every subscription, then send."""
+    await socket.accept()
+    contracts: dict[str, list[str]] = {}
+
+    async def hear() -> None:
+        rest = ""
+        while True:
+            rest += await socket.receive_text()
+            *records, rest = rest.split(END)
+            for record in records:
+                message = json.loads(record)
+                if "protocol" in message:
+                    await socket.send_text("{}" + END)
+                elif message.get("type") == 1:
+                    await socket.send_text(json.dumps({"type": 3, "invocationId": message["invocationId"]}) + END)
+                    if message["target"] == "SubscribeContractQuotes":
+                        contracts[message["arguments"][0]] = frames(message["arguments"][0], 400)
+
+    hearing = asyncio.create_task(hear())
+    file, sent, due = Path(os.environ["VAR_DIR"]) / "rate", 0, 0.0
+    last = time.monotonic()
+    rate, read_at = 0.0, 0.0
+    try:
+        while not hearing.done():
+            await asyncio.sleep(TICK)
+            now = time.monotonic()
+            if now - read_at > 0.2:
+                rate, read_at = float(file.read_text()) if file.exists() else 0.0, now
+            due += rate * (now - last)
+            last = now
+            for _ in range(min(int(due), 200)):  # what a stalled machine owes is not sent in one burst
+                known = list(contracts.values())
+                if known:
+                    of = known[sent % len(known)]
+                    await socket.send_text(of[sent // len(known) % len(of)])
+                    sent += 1
+            due = min(due - int(due) if due < 200 else due - 200, 400)
+    except RuntimeError:  # the client has gone
+        pass
+    finally:
+        hearing.cancel()
+
+
+def main() -> None:
+    import django
+
+    django.setup()
+    import uvicorn
+    from starlette.routing import WebSocketRoute
+
+    from brokers.simulated.behaviour import Behaviour
+    from brokers.simulated.engine import Venue
+    from brokers.simulated.generator import GeneratedMarket
+    from brokers.simulated.ledger import Ledger
+    from brokers.simulated.server import create_app
+    from tradingbot import clock
+
+    venue = Venue(Ledger(Path(os.environ["VAR_DIR"]) / "flood.sqlite3"), GeneratedMarket(7), Behaviour())
+    venue.open_account("50KTC-V2-DEMO-1", Decimal(50_000), clock.now())
+    app = create_app(venue, clock.now, speed=30)  # the budget of requests is not what is measured
+    app.router.routes.insert(0, WebSocketRoute("/hubs/market", market))
+    uvicorn.run(app, port=int(os.environ["VENUE_PORT"]), log_level="warning", access_log=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

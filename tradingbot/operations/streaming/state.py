@@ -1,0 +1,101 @@
+"""What the stream says of itself: health is the age of data, read by whoever would otherwise poll."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from django.db.models import Q
+from redis import RedisError
+
+from tradingbot.models import Contract, Login
+from tradingbot.queues import redis
+
+LASTS = 3_000
+"""Machine milliseconds for which a word of the stream counts; it is renewed every second."""
+
+_MARK = "stream: "
+
+
+class Spread(msgspec.Struct):
+    """How long the last ones took, in seconds; 0 before the first."""
+
+    p50: float
+    p99: float
+
+    @classmethod
+    def of(cls, seconds: Iterable[float]) -> Spread:
+        ordered = sorted(seconds)
+        if not ordered:
+            return cls(0.0, 0.0)
+        return cls(ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)])
+
+
+class Status(msgspec.Struct):
+    """One login's stream since its process started.
+
+    problems      in sentences, empty while everything is delivered
+    gaps          executions that the check by REST found and the stream had not brought
+    ages          seconds since the last data of each contract
+    write, hint, book   from the frame to Redis, to the queue, to the booked row
+    """
+
+    user: bool
+    market: bool
+    problems: list[str]
+    connects: int
+    events: int
+    booked: int
+    unreadable: int
+    gaps: int
+    quotes: int
+    trades: int
+    writes: int
+    minutes: int
+    corrected: int
+    hints: int
+    ages: dict[str, float]
+    write: Spread
+    hint: Spread
+    book: Spread
+
+
+encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Status).decode
+
+
+def status_key(login_id: int) -> str:
+    return f"stream:{login_id}"
+
+
+def delivers_key(contract_id: int) -> str:
+    return f"stream:delivers:{contract_id}"
+
+
+def read(login: Login) -> Status | None:
+    """Return what the stream of `login` said in the last three seconds, None without one or without Redis."""
+    try:
+        stored: Any = redis().get(status_key(login.pk))
+    except RedisError:
+        return None
+    return None if stored is None else _decode(stored)
+
+
+def delivers(contract: Contract) -> bool:
+    """Return whether a stream brings the minutes of `contract` at the moment, so that nobody needs to poll for them."""
+    try:
+        return bool(redis().exists(delivers_key(contract.pk)))
+    except RedisError:
+        return False
+
+
+def block_entries(login: Login, reason: str) -> None:
+    """Let no entry of `login` leave until `allow_entries`; what another check has blocked stays as it is."""
+    rows = Login.objects.filter(Q(entries_blocked="") | Q(entries_blocked__startswith=_MARK), pk=login.pk)
+    rows.update(entries_blocked=f"{_MARK}{reason}"[:200])
+
+
+def allow_entries(login: Login) -> None:
+    """End a block of ours."""
+    Login.objects.filter(pk=login.pk, entries_blocked__startswith=_MARK).update(entries_blocked="")

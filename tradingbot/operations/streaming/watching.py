@@ -1,0 +1,105 @@
+"""Every quote held against what an account may lose: the stream only hints, the operation looks again and acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from market.sessions import trade_date_of
+from tradingbot.models import Account, Login, Position
+from tradingbot.operations import limits_watch, quotes, risk_states
+
+_QUOTE_AGE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """An open position: contracts signed, prices in points, dollars a point and contract."""
+
+    contract_id: str
+    quantity: int
+    average_price: Decimal
+    point_value: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """An account with open positions; `least` is the equity at which one of its limits is reached."""
+
+    account_id: int
+    balance: Decimal
+    least: Decimal
+    holdings: tuple[Holding, ...]
+
+
+def watches(login: Login, *, now: datetime) -> list[Watch]:
+    """Return what is to be watched: accounts with a position, of which balance and a limit are known."""
+    found = []
+    for account in Account.objects.filter(login=login, enabled=True).select_related("login"):
+        rows = list(Position.objects.filter(account=account).exclude(quantity=0).select_related("contract"))
+        least = _least(account, now)
+        if not rows or account.balance is None or least is None:
+            continue
+        holdings = [
+            Holding(row.contract.broker_contract_id, row.quantity, row.average_price, row.contract.spec.point_value)
+            for row in rows
+        ]
+        found.append(Watch(account.pk, account.balance, least, tuple(holdings)))
+    return found
+
+
+def _least(account: Account, now: datetime) -> Decimal | None:
+    floors = [risk_states.floor_of(account)]
+    if account.daily_loss_limit and account.session_date == trade_date_of(now) and account.session_start_balance:
+        floors.append(account.session_start_balance - account.daily_loss_limit)
+    known = [floor for floor in floors if floor is not None]
+    return max(known) if known else None
+
+
+class Watcher:
+    """Holds quotes against the watches; used in the loop."""
+
+    def __init__(self) -> None:
+        self._by_contract: dict[str, list[Watch]] = {}
+        self._prices: dict[str, Decimal] = {}
+
+    def watch(self, watches: list[Watch]) -> None:
+        self._by_contract = {}
+        for watch in watches:
+            for holding in watch.holdings:
+                self._by_contract.setdefault(holding.contract_id, []).append(watch)
+
+    def reached(self, contract_id: str, price: Decimal | None) -> list[int]:
+        """Return the accounts of which a limit is reached at a new price of a contract."""
+        if price is None or contract_id not in self._by_contract:
+            return []
+        self._prices[contract_id] = price
+        return [watch.account_id for watch in self._by_contract[contract_id] if self._is_reached(watch)]
+
+    def _is_reached(self, watch: Watch) -> bool:
+        equity = watch.balance
+        for holding in watch.holdings:
+            price = self._prices.get(holding.contract_id)
+            if price is None:
+                return False
+            equity += (price - holding.average_price) * holding.quantity * holding.point_value
+        return equity <= watch.least
+
+
+def check(account: Account, *, now: datetime) -> str:
+    """Hold the account at the newest quotes against its limits; returns why it was stopped, empty if it was not.
+
+    A position without a quote of the last five seconds is worth what its newest bar says.
+    """
+    positions = list(account.positions.exclude(quantity=0, broker_quantity=0).select_related("contract"))
+    worth = risk_states.worth_of(account, positions, trade_date=trade_date_of(now))
+    prices = {row.pk: quotes.latest(row.contract, max_age=_QUOTE_AGE) for row in positions if row.quantity}
+    lasts = {key: quote.last for key, quote in prices.items() if quote is not None and quote.last is not None}
+    if worth.balance is None or len(lasts) < len(prices) or any(not row.quantity for row in positions):
+        return limits_watch.check(account, now=now)
+    profit = sum((row.open_profit(lasts[row.pk]) for row in positions), Decimal(0))
+    equity = worth.balance + profit
+    start = account.session_start_balance if account.session_date == trade_date_of(now) else None
+    day = None if start is None else equity - start
+    return limits_watch.check(account, now=now, worth=risk_states.Worth(worth.balance, profit, equity, day))
