@@ -91,7 +91,16 @@ class OrderAdmin(FactAdmin):
             "Quantity and price",
             {"fields": (("quantity", "filled", "average_price"), ("limit_price", "stop_price", "desired_price"))},
         ),
-        ("Bracket, in ticks", {"fields": (("stop_ticks", "target_ticks", "breakeven_ticks"),)}),
+        (
+            "Bracket, in ticks",
+            {
+                "fields": (
+                    ("stop_ticks", "target_ticks", "breakeven_ticks"),
+                    ("trail_ticks", "breakeven_offset_ticks", "hold", "adds"),
+                    ("partials",),
+                )
+            },
+        ),
         ("Times", {"fields": (("created_at", "updated_at"), ("sent_at", "expires_at"), ("claimed_at", "seen_at"))}),
         ("At the venue", {"fields": (("broker_order_id", "tag"), ("attempt", "empty_reads"), "requested_by")}),
     )

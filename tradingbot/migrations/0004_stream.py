@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tradingbot", "0001_initial")]
+    dependencies = [("tradingbot", "0003_backtests")]
 
     operations = [
         migrations.CreateModel(

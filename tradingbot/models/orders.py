@@ -53,6 +53,15 @@ class Order(models.Model):
     breakeven_ticks = models.PositiveIntegerField(
         null=True, blank=True, help_text="of an entry: profit after which the stop goes to the entry"
     )
+    breakeven_offset_ticks = models.IntegerField(default=0, help_text="of an entry: from there to its stop, with it")
+    trail_ticks = models.PositiveIntegerField(
+        null=True, blank=True, help_text="of an entry: its stop behind the best price since the fill"
+    )
+    partials = models.JSONField(
+        default=list, blank=True, help_text="of an entry: [multiple of the stop, share] closed before the target"
+    )
+    hold = models.DurationField(null=True, blank=True, help_text="of an entry: closed so long after its fill")
+    adds = models.BooleanField(default=False, help_text="of an entry: adds to a position")
     desired_price = fields.price(
         null=True, blank=True, help_text="price that a modify asks for, until the venue has it"
     )

@@ -57,7 +57,10 @@ def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]
             done += _repair(account, contract, position, reading, abs(position.quantity) - covered, now)
         else:
             Position.objects.filter(account=account, contract=contract).update(unprotected_since=None)
-            done += _cancel_surplus(account, stops, covered - abs(position.quantity), now)
+            surplus = covered - abs(position.quantity)
+            done += _cancel_surplus(account, stops, surplus, now)
+            if surplus:
+                orders.fit(account, contract, now=now)  # a stop that is too large is made smaller, not cancelled
     Position.objects.filter(account=account, unprotected_since__isnull=False).exclude(
         contract__broker_contract_id__in=shown
     ).update(unprotected_since=None)

@@ -7,8 +7,10 @@ what became of a call whose answer is unknown.
 from tradingbot.operations.orders.changing import cancel, modify, request_cancel, request_modify
 from tradingbot.operations.orders.closing import exit, protect
 from tradingbot.operations.orders.flattening import emergency_stop, flatten, flatten_due, request_flatten
-from tradingbot.operations.orders.managing import holders, manage
+from tradingbot.operations.orders.holdings import Engaged, Holding, engaged, holders, holdings
+from tradingbot.operations.orders.managing import manage
 from tradingbot.operations.orders.opening import lock, open, open_locked
+from tradingbot.operations.orders.reducing import closing, fit, refresh, seen_flat
 from tradingbot.operations.orders.resending import STOP_AGAIN, resend_stop
 from tradingbot.operations.orders.resolving import end_ghosts, expire_claims, resolve
 from tradingbot.operations.orders.sending import send
@@ -16,26 +18,34 @@ from tradingbot.operations.orders.sweeping import finish, sweep
 
 __all__ = [
     "STOP_AGAIN",
+    "Engaged",
+    "Holding",
     "cancel",
+    "closing",
     "emergency_stop",
     "end_ghosts",
+    "engaged",
     "exit",
     "expire_claims",
     "finish",
+    "fit",
     "flatten",
     "flatten_due",
     "holders",
+    "holdings",
     "lock",
     "manage",
     "modify",
     "open",
     "open_locked",
     "protect",
+    "refresh",
     "request_cancel",
     "request_flatten",
     "request_modify",
     "resend_stop",
     "resolve",
+    "seen_flat",
     "send",
     "sweep",
 ]

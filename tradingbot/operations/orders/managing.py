@@ -1,149 +1,291 @@
-"""What happens to an open position by declaration: the stop goes to the entry after enough profit."""
+"""What happens to an open position by declaration: its stop moves, parts of it are closed, its time ends.
+
+All of it is decided on closed 1-minute bars and takes effect with the next one, as `market.plans.Management` says it
+and `backtest` does it. It is found anew from bars, fills and orders each time: a missed bar, a crash between two steps
+or a lost answer is made up for with the next bar, and nothing is done twice.
+"""
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
-from django.db.models.functions import Now
+from django.db import transaction
 
-from brokers.base import BrokerError
 from market.bars import epoch
-from market.orders import OrderStatus, OrderType, Role, Side
+from market.contracts import Contract as Spec
+from market.orders import OrderStatus, OrderType, Side
+from market.plans import Management, Partial
 from market.sessions import trade_date_of
-from tradingbot.models import Contract, Decision, Order, Outcome, Position, Strategy
-from tradingbot.operations import bars, snapshots, statements, venues
-from tradingbot.operations.orders.changing import cancel, modify, request_cancel, request_modify
-from tradingbot.operations.orders.opening import config_version
+from tradingbot.models import Contract, Decision, Order, Outcome, Strategy
+from tradingbot.operations import bars
+from tradingbot.operations.orders.changing import modify, request_modify
+from tradingbot.operations.orders.holdings import Holding, holders, holdings, resting
+from tradingbot.operations.orders.opening import config_version, lock
+from tradingbot.operations.orders.reducing import (
+    cancel_legs,
+    close_all,
+    fit,
+    intend_exit,
+    refresh,
+    send_exit,
+    too_large,
+)
 
-_HOLDERS = """
-SELECT account_id FROM tradingbot_position
-WHERE contract_id = %(contract)s AND quantity <> 0
-  AND (close_sent_at IS NULL OR close_sent_at <= statement_timestamp() - interval '5 seconds')
-"""
+log = logging.getLogger(__name__)
 
-
-def holders(contract: Contract) -> set[int]:
-    """Return the ids of the accounts with a position in `contract` that no close is under way for."""
-    return {account_id for (account_id,) in statements.rows(_HOLDERS, {"contract": contract.pk})}
+_MINUTE = timedelta(minutes=1)
 
 
 def manage(strategy: Strategy | None, contract: Contract, *, now: datetime) -> list[Decision]:
-    """Move stops to breakeven where a closed 1-minute bar reached the profit; returns the decisions taken.
-
-    Works on the entries of one strategy, on those placed by hand for None.
-
-    The bar of the fill counts by its close alone, since its extreme may be older than the fill.
-    """
-    decisions = []
-    for entry in Order.objects.filter(
-        account__in=holders(contract),
-        contract=contract,
-        strategy=strategy,
-        role=Role.ENTRY,
-        filled__gt=0,
-        breakeven_ticks__isnull=False,
-        session_date=trade_date_of(now),
-    ).select_related("account", "contract", "decision"):
-        stop = (
-            Order.objects.filter(
-                account=entry.account,
-                contract=contract,
-                strategy=strategy,
-                role=Role.STOP,
-                side=-entry.side,
-                type=OrderType.STOP,
-                status__in=(OrderStatus.WORKING, OrderStatus.PARTIAL),
-            )
-            .select_related("contract", "account__login")
-            .order_by("pk")
-            .first()
-        )
-        if stop is None or stop.stop_price is None or stop.desired_price is not None:
-            continue
-        price = _breakeven(entry)
-        if (stop.stop_price - price) * entry.side >= 0 or not _reached(entry, contract, now):
-            continue
-        decisions.append(_move(strategy, entry, stop, price, now))
+    """Do what the entries of one strategy declare, those placed by hand for None. Returns the decisions taken."""
+    found = holdings(holders(contract), contract, trade_date_of(now))
+    mine = [holding for holding in found if holding.entry.strategy_id == (strategy.pk if strategy else None)]
+    for account in {holding.entry.account for holding in mine if too_large(holding)}:
+        fit(account, contract, now=now)  # a step before this one was cut off
+    decisions: list[Decision] = []
+    for holding in mine:
+        if holding.left > 0 and holding.filled_at is not None and holding.entry.average_price is not None:
+            alone = sum(one.left for one in found if one.entry.account_id == holding.entry.account_id) == holding.left
+            decisions += _manage(_Held(holding, contract.spec, alone, _best(holding, contract, now)), now)
     return decisions
 
 
-def _breakeven(entry: Order) -> Decimal:
-    """Return the entry's average fill on the tick grid, rounded so that the stop does not lose."""
-    spec = entry.contract.spec
-    ticks, rest = divmod(entry.average_price or Decimal(0), spec.tick_size)
-    return spec.price(int(ticks) + (1 if rest and entry.side == Side.BUY else 0))
+@dataclass(slots=True)
+class _Held:
+    """An open entry; `alone` while it is the whole position, `best` the best price since its fill in ticks."""
+
+    holding: Holding
+    spec: Spec
+    alone: bool
+    best: int | None
+
+    @property
+    def entry(self) -> Order:
+        return self.holding.entry
+
+    @property
+    def profit(self) -> Decimal | None:
+        """Return the best profit since the fill in ticks, None before the first close."""
+        if self.best is None or self.entry.average_price is None:
+            return None
+        return Decimal(self.best - self.entry.average_price / self.spec.tick_size) * self.entry.side
 
 
-def _reached(entry: Order, contract: Contract, now: datetime) -> bool:
-    filled_at = entry.fills.order_by("at").values_list("at", flat=True).first()
-    if filled_at is None or entry.average_price is None or entry.breakeven_ticks is None:
-        return False
-    spec = contract.spec
+def _manage(held: _Held, now: datetime) -> list[Decision]:
+    hold = held.entry.hold
+    if hold is not None and _time_is_over(held, hold, now):
+        return _close(held, code="hold", why=f"it was held for {int(hold.total_seconds()) // 60} minutes", now=now)
+    moved = _move_stops(held, now)
+    if any(decision.code.endswith("_passed") for decision in moved):
+        return moved
+    return moved + _take_parts(held, now)
+
+
+def _since(entry: Order, filled_at: datetime) -> datetime:
+    """Return from when on the entry counts as filled: at the bar's close for one placed at market at that close.
+
+    It fills within seconds of that; a backtest has it fill at the open of the next bar, which is the same moment.
+    """
+    minute = filled_at.replace(second=0, microsecond=0)
+    decided = entry.decision.bar_closed_at if entry.decision is not None else None
+    return minute if entry.type == OrderType.MARKET and decided == minute else filled_at
+
+
+def _best(holding: Holding, contract: Contract, now: datetime) -> int | None:
+    """Return the best price of the closed bars since the fill in ticks; the bar of the fill counts by its close."""
+    entry = holding.entry
+    if holding.filled_at is None or not (entry.breakeven_ticks or entry.trail_ticks or entry.partials):
+        return None
+    filled_at = _since(entry, holding.filled_at)
     since = bars.base(contract, since=entry.session_date, now=now).between(
-        filled_at.replace(second=0, microsecond=0), now + timedelta(minutes=1)
+        filled_at.replace(second=0, microsecond=0), now + _MINUTE
     )
     if not len(since):
-        return False
-    profit = (since.high if entry.side == Side.BUY else since.low).copy()
+        return None
+    prices = (since.high if entry.side == Side.BUY else since.low).copy()
     if since.opened_at[0] < epoch(filled_at):
-        profit[0] = since.close[0]
-    best = int((profit * entry.side).max()) * spec.tick_size
-    wanted = entry.average_price * entry.side + entry.breakeven_ticks * spec.tick_size
-    return bool(best >= wanted)
+        prices[0] = since.close[0]
+    return int((prices * entry.side).max()) * entry.side
 
 
-def _move(strategy: Strategy | None, entry: Order, stop: Order, price: Decimal, now: datetime) -> Decision:
-    contract = entry.contract
+def _time_is_over(held: _Held, hold: timedelta, now: datetime) -> bool:
+    """Return whether the newest close is at or after the fill plus `hold`; that needs no bars."""
+    filled_at = held.holding.filled_at
+    return filled_at is not None and now.replace(second=0, microsecond=0) >= _since(held.entry, filled_at) + hold
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Where a stop should rest at least, and why in words with a place for the price."""
+
+    price: Decimal
+    code: str
+    why: str
+
+
+def _move_stops(held: _Held, now: datetime) -> list[Decision]:
+    """Move the stop to the entry after enough profit, and behind the best price; never back."""
+    wish = max(_wishes(held), key=lambda wish: wish.price * held.entry.side, default=None)
+    if wish is None:
+        return []
+    decisions = []
+    for stop in held.holding.stops:
+        if stop.type != OrderType.STOP or stop.stop_price is None or not resting(stop):
+            continue
+        if (wish.price - (stop.desired_price or stop.stop_price)) * held.entry.side > 0:
+            decisions.append(_move(held, stop, wish, now))
+    return decisions
+
+
+def _wishes(held: _Held) -> list[_Wish]:
+    """Return where the declared moves want the stop by now; the nearest counts, on a tie the move to the entry."""
+    entry, spec, profit = held.entry, held.spec, held.profit
+    if profit is None or held.best is None:
+        return []
+    wishes = []
+    if entry.breakeven_ticks and profit >= entry.breakeven_ticks:
+        offset = entry.breakeven_offset_ticks
+        where = f"{offset:+d} ticks from the entry, to" if offset else "to the entry"
+        points = f"{spec.price(entry.breakeven_ticks).normalize():f} points of profit were reached"
+        wishes.append(_Wish(_breakeven(entry, spec), code="breakeven", why=f"{where} {{}}: {points}"))
+    if entry.trail_ticks:
+        price = spec.price(held.best - entry.side * entry.trail_ticks)
+        distance = f"{spec.price(entry.trail_ticks).normalize():f} points behind the best price"
+        best = entry.contract.text(spec.price(held.best))
+        wishes.append(_Wish(price, code="trail", why=f"to {{}}: {distance} {best}"))
+    return wishes
+
+
+def _breakeven(entry: Order, spec: Spec) -> Decimal:
+    """Return the entry's average fill on the tick grid, rounded so that the stop does not lose, plus its offset."""
+    ticks, rest = divmod(entry.average_price or Decimal(0), spec.tick_size)
+    on_grid = int(ticks) + (1 if rest and entry.side == Side.BUY else 0)
+    return spec.price(on_grid + entry.side * entry.breakeven_offset_ticks)
+
+
+def _move(held: _Held, stop: Order, wish: _Wish, now: datetime) -> Decision:
+    entry, contract = held.entry, held.entry.contract
     before = stop.stop_price
-    decision = Decision.objects.create(
-        account=entry.account,
-        strategy=strategy,
-        contract=contract,
-        session_date=entry.session_date,
-        at=now,
-        outcome=Outcome.MANAGED,
-        code="breakeven",
-        sentence=(
-            f"Stop of {stop.quantity} {contract.symbol} moved from {contract.text(before)} to the entry "
-            f"{contract.text(price)}: {contract.spec.price(entry.breakeven_ticks or 0).normalize():f} points of profit "
-            "were reached."
-        ),
-        inputs={"entry": str(entry.average_price), "from": str(before), "to": str(price)},
-        config_version=config_version(strategy),
-    )
-    if request_modify(stop, price, by=f"breakeven of {strategy or entry.requested_by}", now=now):
+    said = f"Stop of {stop.quantity} {contract.symbol} moved from {contract.text(before)} "
+    said += f"{wish.why.format(contract.text(wish.price))}."
+    inputs = {"entry": str(entry.average_price), "from": str(before), "to": str(wish.price)}
+    decision = _decide(held, code=wish.code, sentence=said, inputs=inputs, now=now)
+    if request_modify(stop, wish.price, by=f"{wish.code} of {entry.strategy or entry.requested_by}", now=now):
         stop.refresh_from_db()
         if not modify(stop, now=now):
-            _leave(decision, entry, stop, now)
+            _leave(held, decision, stop, wish.price, now)
     return decision
 
 
-def _leave(decision: Decision, entry: Order, stop: Order, now: datetime) -> None:
-    """The price is back beyond the entry already, where no stop may rest: that stop would have filled, so close.
-
-    The venue's own close cannot turn the position around when the old stop fills at the same time. The legs are
-    cancelled in the same breath: left alone, they would open a position of their own.
-    """
+def _leave(held: _Held, decision: Decision, stop: Order, price: Decimal, now: datetime) -> None:
+    """The price is beyond the new stop already, where none may rest: that stop would have filled, so close."""
     account, contract = stop.account, stop.contract
-    reading = snapshots.read(account, max_age=0, now=now)
-    if not any(report.id == stop.broker_order_id for report in reading.orders):
+    reading = refresh(account, now=now)
+    if reading is not None and not any(report.id == stop.broker_order_id for report in reading.orders):
         return  # the old stop has filled
-    Position.objects.filter(account=account, contract=contract).update(close_sent_at=Now())
-    try:
-        venues.connect(account.login).close(
-            account.broker_account_id, contract.broker_contract_id, stop.quantity - stop.filled
-        )
-        said = "closed at market"
-        for leg in entry.legs.select_related("account__login", "contract"):
-            if request_cancel(leg, by="breakeven", now=now):
-                leg.refresh_from_db()
-                cancel(leg, now=now)
-    except BrokerError as error:
-        said = f"close at market: {error}"
-    decision.code = "breakeven_passed"
+    said = _close_entry(held, decision, now)
+    decision.code += "_passed"
     decision.sentence = (
-        f"The price had passed the entry {contract.text(Decimal(decision.inputs['to']))} again before the stop could "
-        f"be moved there; {stop.quantity} {contract.symbol} {said}."
+        f"The price had passed {contract.text(price)} again before the stop could be moved there; "
+        f"{held.holding.left} {contract.symbol} {said}."
     )
     decision.save(update_fields=["code", "sentence"])
+
+
+def _close(held: _Held, *, code: str, why: str, now: datetime) -> list[Decision]:
+    """Close what is left of an entry, unless that is under way."""
+    if any(order.is_live for order in held.holding.exits) or refresh(held.entry.account, now=now) is None:
+        return []
+    current = _again(held.holding)
+    if current is None or current.left <= 0:
+        return []
+    held.holding = current
+    inputs = {"entry": str(held.entry.average_price)}
+    decision = _decide(held, code=code, sentence="", inputs=inputs, now=now)
+    said = _close_entry(held, decision, now)
+    decision.sentence = f"{current.left} {held.entry.contract.symbol} {said}: {why}."
+    decision.save(update_fields=["sentence"])
+    return [decision]
+
+
+def _close_entry(held: _Held, decision: Decision, now: datetime) -> str:
+    """Close an entry at market, by the venue's own close if it is the whole position; returns what was done."""
+    if held.entry.is_live:
+        cancel_legs([held.entry], by=decision.code, now=now)  # what it has not filled yet is not wanted any more
+    if held.alone:
+        current = _again(held.holding)
+        return close_all(current, by=decision.code, now=now) if current and current.left > 0 else "were closed before"
+    with transaction.atomic():
+        lock(held.entry.account_id)
+        current = _again(held.holding)
+        if current is None or current.left <= 0 or any(order.is_live for order in current.exits):
+            return "were closed before"
+        order = intend_exit(current, current.left, decision, now=now)
+    send_exit(order, now=now)
+    return "closed at market"
+
+
+def _take_parts(held: _Held, now: datetime) -> list[Decision]:
+    """Close the parts whose profit was reached and that are not closed yet, all that are due at once."""
+    reached = _part_due(held, held.holding)
+    if not reached or refresh(held.entry.account, now=now) is None:
+        return []
+    entry, contract = held.entry, held.entry.contract
+    with transaction.atomic():
+        lock(entry.account_id)
+        current = _again(held.holding)
+        quantity = _part_due(held, current) if current is not None else 0
+        if current is None or not quantity:
+            return []  # the stop has filled, or another process was first
+        points = held.spec.price(int(held.profit or 0)).normalize()
+        what = f"{quantity} of {current.left} {contract.symbol} closed at market"
+        said = f"{what}: {points:f} points of profit were reached."
+        inputs = {"entry": str(entry.average_price), "quantity": str(quantity)}
+        decision = _decide(held, code="partial", sentence=said, inputs=inputs, now=now)
+        order = intend_exit(current, quantity, decision, now=now)
+    send_exit(order, now=now)
+    return [decision]
+
+
+def _part_due(held: _Held, holding: Holding) -> int:
+    """Return how many contracts are to be closed now, of all parts reached; the last contract never is."""
+    entry = held.entry
+    if not entry.partials or held.profit is None or not holding.settled:
+        return 0
+    declared = Management(partials=tuple(Partial(Decimal(r), Decimal(share)) for r, share in entry.partials))
+    goals, quantities = declared.partial_at(entry.stop_ticks or 0), declared.partial_quantities(holding.booked)
+    reached = sum(quantity for goal, quantity in zip(goals, quantities, strict=True) if held.profit >= goal)
+    asked = sum(order.quantity if _counts(order) else order.filled for order in holding.exits)
+    return max(0, min(reached - asked, holding.left - 1))
+
+
+def _counts(order: Order) -> bool:
+    """Return whether an exit may still fill: one whose outcome was never known is not asked for again."""
+    return order.is_live or order.status == OrderStatus.ABANDONED
+
+
+def _again(holding: Holding) -> Holding | None:
+    """Return the entry as our rows show it now, None if it is not open any more."""
+    entry = holding.entry
+    found = holdings({entry.account_id}, entry.contract, entry.session_date)
+    return next((one for one in found if one.entry.pk == entry.pk), None)
+
+
+def _decide(held: _Held, *, code: str, sentence: str, inputs: dict[str, Any], now: datetime) -> Decision:
+    entry = held.entry
+    return Decision.objects.create(
+        account=entry.account,
+        strategy=entry.strategy,
+        contract=entry.contract,
+        session_date=entry.session_date,
+        at=now,
+        outcome=Outcome.MANAGED,
+        code=code,
+        sentence=sentence,
+        inputs=inputs,
+        config_version=config_version(entry.strategy),
+    )

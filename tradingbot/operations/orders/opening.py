@@ -15,6 +15,7 @@ from django.db import transaction
 from market.orders import OrderStatus, OrderType, Role, Side
 from market.plans import Management
 from risk.gate import EntryRequest, EntrySide, Verdict, decide
+from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Decision, Order, OrderEvent, Outcome, Strategy
 from tradingbot.operations import notifications, risk_states
 
@@ -31,6 +32,8 @@ def open(*, account: Account, **wish: Any) -> Decision:
     """
     with transaction.atomic():
         decision, _ = open_locked(account=lock(account.pk), **wish)
+        point("place.before_intent")
+    point("place.after_intent")
     return decision
 
 
@@ -46,8 +49,15 @@ def open_locked(
     bar_closed_at: datetime | None = None,
     requested_by: str = "",
     management: Management | None = None,
+    trail_ticks: int = 0,
+    adds: bool = False,
 ) -> tuple[Decision, list[Order]]:
-    """Do the same inside a transaction that holds the account's lock; returns the decision and its entries."""
+    """Do the same inside a transaction that holds the account's lock; returns the decision and its entries.
+
+    management, trail_ticks   what is to happen to the position, written to the entries: it holds for them from then
+                              on, however the strategy is set later
+    adds                      the entries add to a position
+    """
     state = risk_states.risk_state(account, contract, strategy, now=now)
     verdict = decide(request, state)
     decision = Decision.objects.create(
@@ -66,7 +76,10 @@ def open_locked(
         requested_by=requested_by,
     )
     if verdict.allowed:
-        return decision, _entries(decision, contract, request, verdict, management or Management(), state.flat_at, now)
+        entries = _entries(
+            decision, contract, request, verdict, management or Management(), trail_ticks, adds, state.flat_at, now
+        )
+        return decision, entries
     notifications.notify(
         "risk",
         f"{strategy or requested_by}: entry denied",
@@ -84,6 +97,8 @@ def _entries(
     request: EntryRequest,
     verdict: Verdict,
     management: Management,
+    trail_ticks: int,
+    adds: bool,
     flat_at: datetime | None,
     now: datetime,
 ) -> list[Order]:
@@ -106,7 +121,12 @@ def _entries(
             stop_price=_price(request, side) if side.type in (OrderType.STOP, OrderType.TRAILING_STOP) else None,
             stop_ticks=side.stop_ticks,
             target_ticks=side.target_ticks,
-            breakeven_ticks=management.breakeven_ticks or None,
+            breakeven_ticks=management.breakeven_at(side.stop_ticks or 0) or None,
+            breakeven_offset_ticks=management.breakeven_offset_ticks,
+            trail_ticks=trail_ticks or None,
+            partials=[[str(part.r), str(part.share)] for part in management.partials],
+            hold=management.hold,
+            adds=adds,
             expires_at=side.expires_at or flat_at,
             requested_by=decision.requested_by or str(decision.strategy),
             created_at=now,
