@@ -12,9 +12,11 @@ PYTHON ?=
 SPEED ?= 30
 DAY ?=
 NAME ?=
+KILLS ?=
+SEED ?=
 ARGS ?=
 
-.PHONY: help demo run test coverage check fmt bench lock venv main dev
+.PHONY: help demo run test coverage check fmt chaos matrix bench lock venv main dev
 
 help: ## what there is
 	@echo "make demo    a whole trading day on the simulated venue  (SPEED=30, DAY=2026-11-18)"
@@ -23,6 +25,8 @@ help: ## what there is
 	@echo "make coverage the same, with the lines that no test runs"
 	@echo "make check   lint, format, types, import directions, missing migrations"
 	@echo "make fmt     format and sort"
+	@echo "make chaos   the order path through kills, lost answers, outages  (KILLS=60 SEED=1: random days instead)"
+	@echo "make matrix  what restarts survive, in minutes: the gate for the pins of celery, kombu and redis"
 	@echo "make bench   benchmarks                                  (NAME=order_path for one)"
 	@echo "make lock    requirements/*.txt from requirements/*.in"
 
@@ -48,6 +52,13 @@ check: dev
 fmt: dev
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+chaos: dev
+	@exec env KILLS=$(KILLS) SEED=$(SEED) $(PY) -m pytest $(if $(KILLS),tests/chaos/test_days.py,tests/chaos) -m chaos \
+	    -q -n 6 --dist load --timeout 300 -o timeout_func_only=true $(ARGS)
+
+matrix: dev
+	@exec $(PY) -m pytest tests/matrix -m matrix -q $(ARGS)
 
 bench: dev
 	@exec $(PY) -m benchmarks $(NAME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -21,6 +22,7 @@ class Clearing:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self.events: list[tuple[str, dict[str, Any]]] = []  # of the open transaction
 
     def accept(self, order: Order) -> None:
         """Store a new order."""
@@ -60,6 +62,23 @@ class Clearing:
         for leg in self._ledger.legs(order.id):
             if leg.status is Status.SUSPENDED:
                 self.change(leg, at, status=status)
+
+    def restate(self, executions: Sequence[Execution], position: Position, difference: Decimal, at: datetime) -> None:
+        """Store what a voided execution leaves; the first of `executions` is the voided one."""
+        account = self._ledger.account(position.account_id)
+        if account is None:
+            raise ValueError(f"execution {executions[0].id} has no account {position.account_id}")
+        held = self._ledger.position(position.account_id, position.contract_id)
+        position = replace(
+            position,
+            id=held.id if held else self._ledger.next_position_id(),
+            opened_at=held.opened_at if held else at,
+        )
+        balance = account.balance + difference
+        self._ledger.restate(executions, position, balance, at)
+        self._event("GatewayUserTrade", wire.trade(executions[0], commissions=True), at)
+        self._event("GatewayUserPosition", wire.position(position), at)
+        self._event("GatewayUserAccount", wire.account(replace(account, balance=balance)), at)
 
     def account(self, account: Account, at: datetime) -> None:
         """Store whether an account may trade and is shown."""
@@ -127,4 +146,6 @@ class Clearing:
         return order
 
     def _event(self, target: str, model: dict[str, Any], at: datetime) -> None:
-        self._ledger.record("event", target, at, wire.encode(wire.sparse(model)).decode())
+        model = wire.sparse(model)
+        self.events.append((target, model))
+        self._ledger.record("event", target, at, wire.encode(model).decode())

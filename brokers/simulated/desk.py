@@ -9,6 +9,7 @@ from brokers.simulated import hours, rules, wire
 from brokers.simulated.behaviour import Behaviour
 from brokers.simulated.clearing import Clearing
 from brokers.simulated.codes import Changing, Closing, PartlyClosing, Placing, Refusal
+from brokers.simulated.faults import Faults
 from brokers.simulated.ledger import Ledger
 from brokers.simulated.market import Market, last_price
 from brokers.simulated.products import Listing, is_active, listed, listing
@@ -22,11 +23,14 @@ LONGEST_TAG = 64
 class Desk:
     """Takes or refuses. The caller holds a transaction and has walked the market to the time of the request."""
 
-    def __init__(self, ledger: Ledger, clearing: Clearing, market: Market, behaviour: Behaviour) -> None:
+    def __init__(
+        self, ledger: Ledger, clearing: Clearing, market: Market, behaviour: Behaviour, faults: Faults
+    ) -> None:
         self._ledger = ledger
         self._clearing = clearing
         self._market = market
         self._behaviour = behaviour
+        self._faults = faults
 
     def place(self, ticket: Place, at: datetime) -> int | Refusal:
         account, month = self._ledger.account(ticket.account_id), listing(ticket.contract_id)
@@ -73,6 +77,8 @@ class Desk:
         )
         self._clearing.accept(entry)
         legs = [("-SL", Type.STOP, terms.stop_offset), ("-TP", Type.LIMIT, terms.target_offset)]
+        if terms.stop_offset is not None and not self._faults.takes_legs(account.id):
+            legs = []
         stop_id: int | None = None
         for suffix, kind, offset in legs:
             if offset is not None:

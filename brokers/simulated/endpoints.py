@@ -94,7 +94,8 @@ def cancel(venue: Venue, ask: tickets.OneOrder, at: datetime) -> Payload:
 
 def search_orders(venue: Venue, ask: tickets.SearchOrders, at: datetime) -> Payload:
     account = venue.account(ask.account_id)
-    found = venue.ledger.orders(account.id, ask.start_timestamp, ask.end_timestamp)
+    hidden = venue.faults.hidden(venue.ledger, "orders", account.id)
+    found = [o for o in venue.ledger.orders(account.id, ask.start_timestamp, ask.end_timestamp) if not hidden(o.id)]
     shown = [o for o in found if o.status is not Status.SUSPENDED or venue.behaviour.show_suspended]
     return {"orders": [wire.order(order) for order in shown]}
 
@@ -102,7 +103,9 @@ def search_orders(venue: Venue, ask: tickets.SearchOrders, at: datetime) -> Payl
 def search_open_orders(venue: Venue, ask: tickets.OneAccount, at: datetime) -> Payload:
     account = venue.account(ask.account_id)
     shown = {Status.OPEN, Status.PENDING} if venue.behaviour.show_pending else {Status.OPEN}
-    found = [order for order in venue.ledger.in_flight() if order.account_id == account.id and order.status in shown]
+    hidden = venue.faults.hidden(venue.ledger, "orders", account.id)
+    working = [order for order in venue.ledger.in_flight() if order.account_id == account.id and not hidden(order.id)]
+    found = [order for order in working if order.status in shown]
     return {"orders": [wire.order(order) for order in found]}
 
 
@@ -117,11 +120,11 @@ def query_orders(venue: Venue, ask: tickets.QueryOrders, at: datetime) -> Payloa
     """The offset counts rows, a page holds at most 1,000 orders; an empty list of statuses asks for all."""
     wanted = ask.filter
     account = venue.account(wanted.account_id)
-
+    hidden = venue.faults.hidden(venue.ledger, "orders", account.id)
     chosen = venue.ledger.orders(
         account.id, wanted.created_after, wanted.created_before, statuses=wanted.statuses or None
     )
-    found = [order for order in chosen if wanted.contract_id in (None, order.contract_id)]
+    found = [order for order in chosen if wanted.contract_id in (None, order.contract_id) and not hidden(order.id)]
     found.sort(key=lambda o: (o.created_at, o.id) if ask.sort_by == 0 else o.id, reverse=ask.sort_direction == 1)
     first = max(ask.page_offset, 0)
     page = found[first : first + max(0, min(ask.page_size, PAGE))]
@@ -146,7 +149,8 @@ def close_part(venue: Venue, ask: tickets.PartialClose, at: datetime) -> Payload
 
 def trades(venue: Venue, ask: tickets.SearchTrades, at: datetime) -> Payload:
     account = venue.account(ask.account_id)
-    found = venue.ledger.executions(account.id, ask.start_timestamp, ask.end_timestamp)
+    hidden = venue.faults.hidden(venue.ledger, "executions", account.id)
+    found = [e for e in venue.ledger.executions(account.id, ask.start_timestamp, ask.end_timestamp) if not hidden(e.id)]
     return {"trades": [wire.trade(one, commissions=venue.behaviour.commissions) for one in reversed(found)]}
 
 

@@ -15,6 +15,9 @@ from brokers.simulated.behaviour import Behaviour
 from brokers.simulated.clearing import Clearing
 from brokers.simulated.codes import Closing, PartlyClosing, Reading, Refusal
 from brokers.simulated.desk import Desk
+from brokers.simulated.events import EventSwitches
+from brokers.simulated.faults import Faults
+from brokers.simulated.faults_events import Event, Happenings
 from brokers.simulated.history import History
 from brokers.simulated.ledger import Ledger, instant, micros
 from brokers.simulated.market import Market
@@ -35,9 +38,15 @@ class Venue:
     def __init__(self, ledger: Ledger, market: Market, behaviour: Behaviour = Behaviour()) -> None:  # noqa: B008  frozen
         self.ledger = ledger
         self.behaviour = behaviour
+        self.market = market
+        self.event_switches = EventSwitches()
+        self.listener: Callable[[list[tuple[str, dict[str, Any]]]], None] | None = None
+        """Told of the events of each commit, in whichever thread it happened."""
         self.history = History(market)
         self._clearing = Clearing(ledger)
-        self._desk = Desk(ledger, self._clearing, market, behaviour)
+        self.faults = Faults()
+        self._desk = Desk(ledger, self._clearing, market, behaviour, self.faults)
+        self._happenings = Happenings(ledger, self._clearing, market, self._desk.place)
         self._walk = Walk(ledger, self._clearing, market, behaviour)
         self._lock = threading.RLock()
         self._reads: list[tuple[str, datetime, int]] = []
@@ -59,6 +68,15 @@ class Venue:
         """Let an account trade or lock it. Raises Refusal for an unknown one."""
         with self._committed():
             self._clearing.account(replace(self.account(account_id), can_trade=can_trade), at)
+
+    def happen(self, event: Event, at: datetime) -> None:
+        """Let something happen that no client asked for. Raises ValueError for what cannot."""
+        with self._committed():
+            at = max(at, self._walked_to or at)
+            self._go(at)
+            self._happenings.let(event, at)
+            self.ledger.record("fault", type(event).__name__, at, wire.encode(event).decode())
+            self.ledger.keep("walked_to", str(micros(at)))
 
     def advance(self, now: datetime) -> None:
         """Let the market run up to the last whole piece of a minute before `now`."""
@@ -162,4 +180,9 @@ class Venue:
                     yield
             except BaseException:
                 self._walked_to, self._reads = walked_to, reads + self._reads
+                self._clearing.events.clear()
                 raise
+            events = self._clearing.events.copy()
+            self._clearing.events.clear()
+            if events and self.listener is not None:
+                self.listener(events)

@@ -191,16 +191,25 @@ class Ledger:
             (e.id, e.order_id, e.account_id, e.contract_id, micros(e.at), int(e.side), e.quantity, e.price,
              f"{e.fees:f}", f"{e.commissions:f}", None if e.profit is None else f"{e.profit:f}", e.voided),
         )  # fmt: skip
-        p = position
-        self._db.execute(
-            "INSERT INTO positions VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET quantity = excluded.quantity, cost = excluded.cost",
-            (p.id, p.account_id, p.contract_id, micros(p.opened_at), p.quantity, f"{p.cost:f}"),
-        )
+        self._keep_position(position)
         self._balance(e.account_id, e.at, balance, e.id)
+
+    def restate(self, executions: Sequence[Execution], position: Position, balance: Decimal, at: datetime) -> None:
+        """Store what a voided execution leaves: the changed executions, the position, the balance."""
+        for e in executions:
+            self._db.execute(
+                "UPDATE executions SET voided = ?, profit = ? WHERE id = ?",
+                (e.voided, None if e.profit is None else f"{e.profit:f}", e.id),
+            )
+        self._keep_position(position)
+        self._balance(position.account_id, at, balance, executions[0].id)
 
     def next_execution_id(self) -> int:
         return self._next("executions", _FIRST_EXECUTION)
+
+    def execution(self, execution_id: int) -> Execution | None:
+        row = self._db.execute("SELECT * FROM executions WHERE id = ?", (execution_id,)).fetchone()
+        return _execution(row) if row else None
 
     def next_position_id(self) -> int:
         return self._next("positions", _FIRST_POSITION)
@@ -226,11 +235,26 @@ class Ledger:
     def token_ended(self, token_id: str) -> bool:
         return self._db.execute("SELECT 1 FROM ended_tokens WHERE id = ?", (token_id,)).fetchone() is not None
 
+    def younger_than(self, table: str, account_id: int, age: timedelta) -> set[int]:
+        """Return the ids of an account's rows that were made less than `age` of machine time ago."""
+        query = (
+            f"SELECT id FROM {table} WHERE account_id = ?"  # noqa: S608
+            " AND machine_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?)"
+        )
+        return {row[0] for row in self._db.execute(query, (account_id, f"-{age.total_seconds():.3f} seconds"))}
+
     def rows(self, table: str, *, after: int = 0) -> list[dict[str, Any]]:
         """Return a table as it is stored, ids above `after`, for checkers; times as ISO texts."""
         cursor = self._db.execute(f"SELECT * FROM {table} WHERE id > ? ORDER BY id", (after,))  # noqa: S608
         times = ("at", "created_at", "updated_at", "opened_at")
         return [{k: instant(v).isoformat() if k in times else v for k, v in dict(row).items()} for row in cursor]
+
+    def _keep_position(self, p: Position) -> None:
+        self._db.execute(
+            "INSERT INTO positions VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET quantity = excluded.quantity, cost = excluded.cost",
+            (p.id, p.account_id, p.contract_id, micros(p.opened_at), p.quantity, f"{p.cost:f}"),
+        )
 
     def _balance(self, account_id: int, at: datetime, balance: Decimal, execution_id: int | None) -> None:
         self._db.execute("UPDATE accounts SET balance = ? WHERE id = ?", (f"{balance:f}", account_id))

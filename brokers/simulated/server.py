@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import signal
 import time
@@ -14,14 +13,17 @@ from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from brokers.simulated import hours, wire
 from brokers.simulated.codes import Refusal
 from brokers.simulated.endpoints import ENDPOINTS, Endpoint
 from brokers.simulated.engine import Venue
+from brokers.simulated.faults_http import Counter, Dated, is_local, play
+from brokers.simulated.hubs import Hubs
 from brokers.simulated.report import dump
 from brokers.simulated.throttle import Throttle
 from brokers.simulated.tickets import Login
@@ -37,33 +39,46 @@ INVALID_CREDENTIALS, EXPIRED = 3, 3
 
 
 def create_app(
-    venue: Venue, now: Callable[[], datetime], *, speed: float = 1.0, credentials: Credentials = Credentials()  # noqa: B008
-) -> Starlette:  # fmt: skip
+    venue: Venue,
+    now: Callable[[], datetime],
+    *,
+    speed: float = 1.0,
+    credentials: Credentials = Credentials(),  # noqa: B008
+    fault_token: str | None = None,
+) -> Starlette:
     """Return the ASGI application of one venue. It closes the venue's ledger when it shuts down.
 
-    now, speed   market time and its seconds a machine second; rate limits are multiplied by the speed
+    now, speed    market time and its seconds a machine second; rate limits are multiplied by the speed
+    fault_token   who has it may ask for faults at `/_faults`; None: nobody may
+    The application writes the Date header itself: serve it with `date_header=False`.
     """
     front_desk = _FrontDesk(venue, now, speed, credentials)
-    routes = [Route(endpoint.path, front_desk.handler(endpoint), methods=["POST"]) for endpoint in ENDPOINTS]
-    routes += [
+    routes: list[BaseRoute] = [
+        *(Route(endpoint.path, front_desk.handler(endpoint), methods=["POST"]) for endpoint in ENDPOINTS),
         Route("/api/Auth/loginKey", front_desk.login, methods=["POST"]),
         Route("/api/Auth/validate", front_desk.validate, methods=["POST"]),
         Route("/api/Auth/logout", front_desk.logout, methods=["POST"]),
         Route("/api/Status/ping", _ping, methods=["GET"]),
         Route("/_ledger", front_desk.ledger, methods=["GET"]),
     ]
+    if fault_token is not None:
+        routes += Counter(venue, now, fault_token).routes()
+
+    hubs = Hubs(venue, front_desk.tokens, now)
+    routes += hubs.routes()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         hours.session_at(now())  # loads the calendar before the first request waits for it
-        walking = asyncio.create_task(_walk(venue, now))
+        walking = asyncio.gather(_walk(venue, now), hubs.run())
         yield
         walking.cancel()
         with suppress(asyncio.CancelledError):
             await walking
         venue.shut()
 
-    return Starlette(routes=routes, lifespan=lifespan)
+    dated = Middleware(Dated, faults=venue.faults)
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[dated])
 
 
 class _FrontDesk:
@@ -73,7 +88,7 @@ class _FrontDesk:
         self._venue = venue
         self._now = now
         self._credentials = credentials
-        self._tokens = Tokens(venue.ledger, now, speed=speed)
+        self.tokens = Tokens(venue.ledger, now, speed=speed)
         self._requests = Throttle(int(200 * speed), 60, time.monotonic)
         self._bars = Throttle(int(50 * speed), 30, time.monotonic)
 
@@ -83,8 +98,12 @@ class _FrontDesk:
 
         async def handle(request: Request) -> Response:
             body = await request.body()
+            strike = self._venue.faults.strike(endpoint.path, body)
+            return answer(request, body) if strike is None else await play(strike, lambda: answer(request, body))
+
+        def answer(request: Request, body: bytes) -> Response:
             try:
-                claims = self._tokens.check(_token(request))
+                claims = self.tokens.check(_token(request))
             except BadToken:
                 return self._answered(request, Response(status_code=401))
             if not throttle.take(claims["jti"]):
@@ -101,44 +120,49 @@ class _FrontDesk:
                     payload = endpoint.answer(self._venue, ask, at)
             except Refusal as refusal:
                 payload = {"orderId": refusal.order_id} if endpoint.path.endswith("/place") else {}
-                answer = _envelope(payload, refusal.code, refusal.message)
-                return answer if endpoint.mutates else self._answered(request, answer)
+                refused = _envelope(payload, refusal.code, refusal.message)
+                return refused if endpoint.mutates else self._answered(request, refused)
             return self._answered(request, _envelope(payload))
 
         return handle
 
     async def login(self, request: Request) -> Response:
+        body = await request.body()
+        strike = self._venue.faults.strike(request.url.path, body)
+        return self._login(request, body) if strike is None else await play(strike, lambda: self._login(request, body))
+
+    def _login(self, request: Request, body: bytes) -> Response:
         try:
-            ask = msgspec.json.decode(await request.body(), type=Login)
+            ask = msgspec.json.decode(body, type=Login)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return self._answered(request, _problem(request, error))
         if not self._credentials.accept(ask.user_name, ask.api_key):
             return self._answered(request, _envelope({"token": None}, INVALID_CREDENTIALS))
-        return self._answered(request, _envelope({"token": self._tokens.give(ask.user_name)}))
+        return self._answered(request, _envelope({"token": self.tokens.give(ask.user_name)}))
 
     async def validate(self, request: Request) -> Response:
         try:
-            claims = self._tokens.check(_token(request))
+            claims = self.tokens.check(_token(request))
         except ExpiredToken:
             if self._venue.behaviour.after_expiry == "code_3":
                 return self._answered(request, _envelope({"newToken": None}, EXPIRED))
             return self._answered(request, Response(status_code=401))
         except BadToken:
             return self._answered(request, Response(status_code=401))
-        return self._answered(request, _envelope({"newToken": self._tokens.give(claims["sub"])}))
+        return self._answered(request, _envelope({"newToken": self.tokens.give(claims["sub"])}))
 
     async def logout(self, request: Request) -> Response:
         try:
-            claims = self._tokens.check(_token(request))
+            claims = self.tokens.check(_token(request))
         except BadToken:
             return self._answered(request, Response(status_code=401))
-        self._tokens.end(claims["jti"])
+        self.tokens.end(claims["jti"])
         return self._answered(request, _envelope({}))
 
     async def ledger(self, request: Request) -> Response:
         """The whole ledger as JSON, `?after=<id>` of its journal only what came later. 404 for other machines."""
         after = request.query_params.get("after", "0")
-        if not _is_local(request) or not after.isdecimal():
+        if not is_local(request) or not after.isdecimal():
             return Response(status_code=404)
         with self._venue.looking(self._now()) as at:
             return _json(dump(self._venue.ledger, at, after=int(after)))
@@ -167,13 +191,6 @@ async def _walk(venue: Venue, now: Callable[[], datetime]) -> None:
 def _token(request: Request) -> str | None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token if scheme.lower() == "bearer" else None
-
-
-def _is_local(request: Request) -> bool:
-    try:
-        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
 
 
 def _envelope(payload: dict[str, Any], code: int = 0, message: str | None = None) -> Response:

@@ -65,6 +65,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         import uvicorn  # heavy, and only this command needs it
 
+        from brokers.simulated.faults_http import new_token
         from brokers.simulated.server import create_app
         from brokers.simulated.tokens import Credentials
 
@@ -74,12 +75,23 @@ class Command(BaseCommand):
             with _listen(options["host"], options["port"]) as listening:
                 venue = _venue(path, market, behaviour, options)
                 credentials = Credentials(options["user"], options["key"])
-                app = create_app(venue, clock.now, speed=clock.clock.speed, credentials=credentials)
+                app = create_app(
+                    venue,
+                    clock.now,
+                    speed=clock.clock.speed,
+                    credentials=credentials,
+                    fault_token=new_token(path),
+                )
                 url = f"http://{options['host']}:{listening.getsockname()[1]}"
                 self.stdout.write(f"venue at {url}, market time {clock.now():%F %T} UTC, ledger {path}{replayed}")
                 self.stdout.flush()
                 config = uvicorn.Config(
-                    app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=5
+                    app,
+                    log_level="warning",
+                    access_log=False,
+                    lifespan="on",
+                    timeout_graceful_shutdown=5,
+                    date_header=False,
                 )
                 uvicorn.Server(config).run(sockets=[listening])
         except ValueError as error:
