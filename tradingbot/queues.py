@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -18,6 +17,7 @@ from django.conf import settings
 from redis import Redis, RedisError
 
 from brokers.base import BrokerError
+from tradingbot.deadlines import running
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +32,6 @@ LIMITS: dict[str, tuple[int | None, int | None]] = {
 
 SHED_ABOVE = {"background": 1000, "low": 1200, "normal": 1400}
 """Messages waiting on all queues together above which a queue takes no new ones."""
-
-MUTATION_NEEDS = 13.0
-"""Seconds that a call to the venue and recording its answer may take; none starts with less to the soft limit."""
 
 _COUNT_AGE = 0.1
 
@@ -53,24 +50,16 @@ class Task(CeleryTask):
         return super().apply_async(args, kwargs, **options) if takes(self.name) else None
 
     def before_start(self, task_id: str, args: Any, kwargs: dict[str, Any]) -> None:
-        _run.started = time.monotonic()
-        _run.limit = self.soft_time_limit
+        running.started = time.monotonic()
+        running.limit = self.soft_time_limit
         _forget(self.name, kwargs)
 
     def after_return(self, *_: Any) -> None:
-        _run.limit = None
+        running.limit = None
 
     def on_failure(self, exc: BaseException, task_id: str, args: Any, kwargs: dict[str, Any], einfo: Any) -> None:
         if isinstance(exc, self.throws):
             log.warning("%s %s: %s", self.name, kwargs or "", exc)
-
-
-@dataclass(slots=True)
-class _Run:
-    """The task that this process works on; a prefork child works on one at a time."""
-
-    started: float = 0.0
-    limit: int | None = None
 
 
 class _Waiting:
@@ -93,7 +82,6 @@ class _Waiting:
         self._counted_at = float("-inf")
 
 
-_run = _Run()
 _waiting = _Waiting()
 
 
@@ -117,17 +105,6 @@ def waiting() -> dict[str, int]:
     for name in LIMITS:
         pipeline.llen(name)
     return dict(zip(LIMITS, pipeline.execute(), strict=True))
-
-
-def give_up_at() -> float | None:
-    """Return the monotonic time after which the running task changes nothing more at the venue; None outside of one."""
-    return None if _run.limit is None else _run.started + _run.limit - MUTATION_NEEDS
-
-
-def may_mutate() -> bool:
-    """Return whether there is time to change something at the venue before the running task's soft limit."""
-    until = give_up_at()
-    return until is None or time.monotonic() < until
 
 
 def hint(task: Any, *, expires: float = 30.0, **ids: int) -> bool:

@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 from celery import Celery
 
-from tradingbot import queues
+from tradingbot import deadlines, queues
 from tradingbot.queues import LIMITS, SHED_ABOVE, hint, redis, waiting
 from tradingbot.tasks import background, critical, high, low, normal
 
@@ -128,13 +128,13 @@ class TestDeadline:
     def test_no_mutation_begins_with_less_than_thirteen_seconds_to_the_soft_limit(self, monkeypatch):
         started = time.monotonic()
         critical.sweep.before_start("id", [], {})
-        assert queues.may_mutate()
-        assert queues.give_up_at() == pytest.approx(started + 25 - 13, abs=0.5)
-        monkeypatch.setattr(queues._run, "started", started - 12.1)
-        assert not queues.may_mutate()
+        assert deadlines.may_mutate()
+        assert deadlines.give_up_at() == pytest.approx(started + 25 - 13, abs=0.5)
+        monkeypatch.setattr(deadlines.running, "started", started - 12.1)
+        assert not deadlines.may_mutate()
         critical.sweep.after_return("SUCCESS", None, "id", [], {}, None)
-        assert queues.give_up_at() is None
+        assert deadlines.give_up_at() is None
 
     def test_background_work_has_no_limit(self):
         background.clean_up.before_start("id", [], {})
-        assert queues.may_mutate()
+        assert deadlines.may_mutate()

@@ -19,7 +19,7 @@ from tradingbot.operations import bars, sessions
 from tradingbot.queues import Task, redis
 from tradingbot.tasks import background, critical, high, low, normal
 
-OURS = sorted(name for name in app.tasks if name.startswith("tradingbot."))
+OURS = sorted(name for name, task in app.tasks.items() if type(task).__module__.startswith("tradingbot.tasks."))
 PACKAGE = Path(critical.__file__).parent
 
 

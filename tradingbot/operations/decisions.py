@@ -17,6 +17,7 @@ import strategies as registry
 from market.bars import epoch
 from market.orders import Role, Side
 from market.plans import Management, Signal, last_signals, last_silences
+from tradingbot.deadlines import may_mutate
 from tradingbot.faults import point
 from tradingbot.models import Contract, Decision, Order, Outcome, Position, Strategy
 from tradingbot.operations import notifications, orders, refusals, sessions
@@ -24,7 +25,6 @@ from tradingbot.operations.decision_rows import Verdict, alert, keep, shown
 from tradingbot.operations.entry_requests import entry_request
 from tradingbot.operations.explanations import explain
 from tradingbot.operations.sights import Sight, look
-from tradingbot.queues import may_mutate
 
 __all__ = ["evaluate", "explain"]
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from tradingbot.celery_app import app
 from tradingbot.clock import now
+from tradingbot.deadlines import give_up_at
 from tradingbot.models import Account, Order
 from tradingbot.operations import heartbeats, orders, protection, reconciliation
 from tradingbot.operations.streaming import watching
-from tradingbot.queues import Task, give_up_at
+from tradingbot.queues import Task
 from tradingbot.tasks.fanning import fan_out, to_be_flattened, watched, with_entries_or_positions, without_stop
 
 

@@ -32,7 +32,7 @@ def test_every_parameter_is_a_field_with_its_meaning_bounds_and_unit(panel, page
     for spec in fields_of(Parameters):
         assert f'name="{PREFIX}{spec.name}"' in response.content.decode()
         assert spec.help in text
-    assert "Contracts of each of the two entries. Default 3, 1 to 150 contracts." in text
+    assert "Contracts of each of the two entries, at most. Default 3, 1 to 150 contracts." in text
     assert "Move the stop to the entry once the trade is far enough in profit. Default on." in text
     assert '{"' not in text  # no JSON anywhere
 

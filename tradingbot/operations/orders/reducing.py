@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from brokers.base import BrokerError, NotSent, Refused
 from market.orders import OrderStatus, Role
 from market.sessions import trade_date_of
+from tradingbot.deadlines import may_mutate
 from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Decision, Order, Position
 from tradingbot.operations import notifications, reconciliation, snapshots, venues
@@ -21,7 +22,6 @@ from tradingbot.operations.orders.closing import exit, protect
 from tradingbot.operations.orders.holdings import Holding, holdings, resting
 from tradingbot.operations.orders.sending import send
 from tradingbot.operations.snapshots import Reading
-from tradingbot.queues import may_mutate
 
 log = logging.getLogger(__name__)
 
