@@ -74,7 +74,7 @@ def yesterdays(frames: Frames, made: Closed, bin_ticks: int, needed: int) -> Yes
 def change_over(made: Closed, column: Float, bars: int) -> Float:
     """Return how much a column that begins at 0 with each session changed over so many bars of it."""
     back = np.arange(len(made)) - bars
-    return column - np.where(back >= made.spread(made.begins), column[back], 0.0)
+    return column - np.where(back >= made.spread(made.begins), column[np.maximum(back, 0)], 0.0)
 
 
 def broke(made: Closed, level: Float, side: Side, offset: int) -> Bool:

@@ -12,6 +12,7 @@ from market.plans import frames, last_signals, last_silences
 from market.sessions import regular_session, session_until
 from strategies import STRATEGIES
 from strategies.intraday import closed, distance, whole
+from strategies.structure import change_over
 from tests.market.generated import minute_bars
 from tests.strategies.drawn import DAY, MNQ, PRICE, SESSIONS, at, daily, joined, market, minutes, reasons, signals
 
@@ -185,3 +186,11 @@ def test_the_condition_filter_adds_its_frame_and_its_bars(strategy):
     assert strategy.warm_up(params)[Timeframe.M30] >= 560
     assert strategy.warm_up(params)[Timeframe.M1] >= 560 * 30
     assert Timeframe.M30 not in strategy.warm_up(strategy.parameters())
+
+
+def test_a_change_over_more_bars_than_there_are_counts_from_the_session_s_begin():
+    base = market({})
+    made = closed(frames(base[-15:], SESSIONS, (Timeframe.M5,)), Timeframe.M5)
+    column = np.array([2.0, 5.0, 4.0])
+    assert len(made) == 3
+    assert change_over(made, column, 8).tolist() == [2.0, 5.0, 4.0]
