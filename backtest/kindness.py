@@ -13,84 +13,46 @@ between both readings, and their difference says how much a result hangs on the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from market.bars import Bar
-from market.matching import Fill, Outcome, Resting
-from market.orders import OrderType, Side
+from market.matching import Book, Outcome, Resting, meets, price_of
+from market.orders import OrderType
 
 
 def step(bar: Bar, orders: Sequence[Resting], pairs: Mapping[int, int], *, slippage: int) -> Outcome:
     """Return what `bar` does to `orders` in the kindest reading. `pairs`: entry -> the other entry of its pair."""
     reading = _Reading(bar, orders, pairs, slippage)
     for order in sorted(reading.live(), key=lambda order: (order.type is OrderType.LIMIT, order.id)):
-        if _meets(order, bar.open):
+        if meets(order, bar.open):
             reading.fill(order, bar.open, at_open=True)
     reached = {order.id: order for order in reading.live() if reading.reached(order)}
     for order in sorted(reached.values(), key=reading.nearness):
         sibling = reached.get(order.sibling) if order.sibling is not None else None
         better = sibling if sibling is not None and sibling.type is OrderType.LIMIT else order
-        reading.fill(better, _price(better), at_open=False)
-    return Outcome(tuple(reading.fills), tuple(reading.resting.values()), tuple(reading.cancelled))
+        reading.fill(better, price_of(better), at_open=False)
+    return reading.outcome
 
 
-class _Reading:
-    """The state of one step: what still rests, by id in the order given."""
+class _Reading(Book):
+    """The state of one step."""
 
     def __init__(self, bar: Bar, orders: Sequence[Resting], pairs: Mapping[int, int], slippage: int) -> None:
-        self.bar, self.pairs, self.slippage = bar, pairs, slippage
-        self.resting = {order.id: order for order in orders}
-        self.fills: list[Fill] = []
-        self.cancelled: list[int] = []
-
-    def live(self) -> list[Resting]:
-        return [order for order in self.resting.values() if order.parent is None]
-
-    def reached(self, order: Resting) -> bool:
-        upwards = (order.side is Side.BUY) is (order.type is not OrderType.LIMIT)
-        return _meets(order, self.bar.high if upwards else self.bar.low)
-
-    def nearness(self, order: Resting) -> tuple[int, int, int]:
-        return (abs(_price(order) - self.bar.open), -order.side, order.id)
+        super().__init__(bar, orders, slippage)
+        self.pairs = pairs
 
     def fill(self, order: Resting, price: int, *, at_open: bool) -> None:
         """Fill `order` at `price` before slippage unless it is gone, then let its legs meet the bar."""
-        if self.resting.pop(order.id, None) is None:
+        legs = self.execute(order, price)
+        if legs is None:
             return
-        slippage = 0 if order.type is OrderType.LIMIT else order.side * self.slippage
-        fill = Fill(order.id, order.side, order.quantity, price + slippage)
-        self.fills.append(fill)
         for other in (order.sibling, self.pairs.get(order.id)):
             if other is not None:
-                self._cancel(other)
-        legs = [leg for leg in self.resting.values() if leg.parent == order.id]
-        for leg in legs:
-            self.resting[leg.id] = replace(leg, price=fill.price + (leg.offset or 0), parent=None, offset=None)
+                self.cancel(other)
         for leg in sorted(legs, key=lambda leg: (leg.type is not OrderType.LIMIT, leg.id)):
             live = self.resting.get(leg.id)
             if live is None:
                 continue
-            if _meets(live, price):
+            if meets(live, price):
                 self.fill(live, price, at_open=at_open)
-            elif self.reached(live) if at_open or live.type is OrderType.LIMIT else _meets(live, self.bar.close):
-                self.fill(live, _price(live), at_open=at_open)
-
-    def _cancel(self, order_id: int) -> None:
-        if self.resting.pop(order_id, None) is not None:
-            self.cancelled.append(order_id)
-            for leg in [leg.id for leg in self.resting.values() if leg.parent == order_id]:
-                self._cancel(leg)
-
-
-def _meets(order: Resting, price: int) -> bool:
-    """Return whether an order fills when the market is at `price`."""
-    if order.type is OrderType.MARKET:
-        return True
-    beyond = (price - _price(order)) * order.side
-    return beyond < 0 if order.type is OrderType.LIMIT else beyond >= 0
-
-
-def _price(order: Resting) -> int:
-    if order.price is None:
-        raise ValueError(f"order {order.id} has no price")
-    return order.price
+            elif self.reached(live) if at_open or live.type is OrderType.LIMIT else meets(live, self.bar.close):
+                self.fill(live, price_of(live), at_open=at_open)

@@ -97,20 +97,66 @@ def step(bar: Bar, orders: Sequence[Resting], *, slippage: int = 0) -> Outcome:
     matching.open()
     matching.move()
     matching.trail()
-    return Outcome(tuple(matching.fills), tuple(matching.resting.values()), tuple(matching.cancelled))
+    return matching.outcome
 
 
-class _Matching:
-    """The state of one step: what still rests, by id in the order given."""
+class Book:
+    """Orders that meet one bar: what still rests, by id in the order given, and what became of the rest.
+
+    For readings of a bar: this one, and the backtest's kindest (`backtest.kindness`).
+    """
+
+    def __init__(self, bar: Bar, orders: Sequence[Resting], slippage: int) -> None:
+        self.bar, self.slippage = bar, slippage
+        self.resting = {order.id: order for order in orders}
+        self.fills: list[Fill] = []
+        self.cancelled: list[int] = []
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome(tuple(self.fills), tuple(self.resting.values()), tuple(self.cancelled))
+
+    def live(self) -> list[Resting]:
+        """Return the orders that may fill: legs wait for their entry."""
+        return [order for order in self.resting.values() if order.parent is None]
+
+    def reached(self, order: Resting) -> bool:
+        """Return whether the bar came to the order's price."""
+        upwards = (order.side is Side.BUY) is (order.type is not OrderType.LIMIT)
+        return meets(order, self.bar.high if upwards else self.bar.low)
+
+    def nearness(self, order: Resting) -> tuple[int, int, int]:
+        """Return the key that sorts the side nearer to the open first; a tie is long."""
+        return (abs(price_of(order) - self.bar.open), -order.side, order.id)
+
+    def execute(self, order: Resting, price: int) -> list[Resting] | None:
+        """Fill `order` at `price` before slippage and hang its legs on the fill; returns them, None if it is gone."""
+        if self.resting.pop(order.id, None) is None:
+            return None
+        slippage = 0 if order.type is OrderType.LIMIT else order.side * self.slippage
+        fill = Fill(order.id, order.side, order.quantity, price + slippage)
+        self.fills.append(fill)
+        legs = [leg for leg in self.resting.values() if leg.parent == order.id]
+        for leg in legs:
+            self.resting[leg.id] = replace(leg, price=fill.price + (leg.offset or 0), parent=None, offset=None)
+        return legs
+
+    def cancel(self, order_id: int) -> None:
+        """Take an order away with its legs, if it still rests."""
+        if self.resting.pop(order_id, None) is not None:
+            self.cancelled.append(order_id)
+            for leg in [leg.id for leg in self.resting.values() if leg.parent == order_id]:
+                self.cancel(leg)
+
+
+class _Matching(Book):
+    """The state of one step."""
 
     def __init__(self, bar: Bar, orders: Sequence[Resting], slippage: int) -> None:
         if slippage < 0:
             raise ValueError(f"slippage {slippage} must not be negative")
-        self.bar, self.slippage = bar, slippage
-        self.resting = {order.id: order for order in orders}
+        super().__init__(bar, orders, slippage)
         self.activated: dict[int, int | None] = {}  # leg -> the best price certainly seen since, None for the bar's
-        self.fills: list[Fill] = []
-        self.cancelled: list[int] = []
         if len(self.resting) < len(orders):
             raise ValueError(f"two orders with one id: {sorted(order.id for order in orders)}")
         for order in orders:
@@ -122,81 +168,60 @@ class _Matching:
 
     def open(self) -> None:
         """Apply rule 1."""
-        for order in sorted(self._live(), key=lambda order: (order.type is OrderType.LIMIT, order.id)):
-            if _meets(order, self.bar.open):
+        for order in sorted(self.live(), key=lambda order: (order.type is OrderType.LIMIT, order.id)):
+            if meets(order, self.bar.open):
                 self._fill(order, self.bar.open, certain=True)
 
     def move(self) -> None:
         """Apply rules 2 and 4 to the orders that worked before the bar."""
-        reached = {order.id: order for order in self._live() if self._reached(order)}
-        for order in sorted(reached.values(), key=self._nearness):
+        reached = {order.id: order for order in self.live() if self.reached(order)}
+        for order in sorted(reached.values(), key=self.nearness):
             sibling = reached.get(order.sibling) if order.sibling is not None else None
             stopped = sibling is not None and order.type is OrderType.LIMIT and sibling.type is not OrderType.LIMIT
             worse = sibling if sibling is not None and stopped else order
-            self._fill(worse, _price(worse), certain=worse.type is not OrderType.LIMIT)
+            self._fill(worse, price_of(worse), certain=worse.type is not OrderType.LIMIT)
 
     def trail(self) -> None:
         """Apply the second half of rule 6."""
-        for order in sorted(self._live(), key=lambda order: order.id):
+        for order in sorted(self.live(), key=lambda order: order.id):
             if order.type is not OrderType.TRAILING_STOP or order.trail is None or order.id not in self.resting:
                 continue
             best = self.activated.get(order.id)
             if best is None:
                 best = self.bar.high if order.side is Side.SELL else self.bar.low
             follow = max if order.side is Side.SELL else min
-            moved = replace(order, price=follow(_price(order), best + order.side * order.trail))
+            moved = replace(order, price=follow(price_of(order), best + order.side * order.trail))
             self.resting[order.id] = moved
-            if _meets(moved, self.bar.close):
-                self._fill(moved, _price(moved), certain=True)
+            if meets(moved, self.bar.close):
+                self._fill(moved, price_of(moved), certain=True)
 
     def _fill(self, order: Resting, price: int, *, certain: bool) -> None:
         """Fill `order` at `price` before slippage, then let its legs meet the bar; `certain`: all of it came later."""
-        if self.resting.pop(order.id, None) is None:
+        legs = self.execute(order, price)
+        if legs is None:
             return
-        slippage = 0 if order.type is OrderType.LIMIT else order.side * self.slippage
-        fill = Fill(order.id, order.side, order.quantity, price + slippage)
-        self.fills.append(fill)
         if order.sibling is not None:
-            self._cancel(order.sibling)
+            self.cancel(order.sibling)
         best = None if certain else (max if order.side is Side.BUY else min)(price, self.bar.close)
-        legs = [leg for leg in self.resting.values() if leg.parent == order.id]
-        for leg in legs:
-            self.resting[leg.id] = replace(leg, price=fill.price + (leg.offset or 0), parent=None, offset=None)
-            self.activated[leg.id] = best
+        self.activated |= dict.fromkeys((leg.id for leg in legs), best)
         for leg in sorted(legs, key=lambda leg: (leg.type is OrderType.LIMIT, leg.id)):
             live = self.resting.get(leg.id)
             if live is None:
                 continue
             doubtful = live.type is OrderType.LIMIT and not certain
-            if _meets(live, price):
+            if meets(live, price):
                 self._fill(live, price, certain=certain)
-            elif _meets(live, self.bar.close) if doubtful else self._reached(live):
-                self._fill(live, _price(live), certain=certain)
-
-    def _cancel(self, order_id: int) -> None:
-        if self.resting.pop(order_id, None) is not None:
-            self.cancelled.append(order_id)
-            for leg in [leg.id for leg in self.resting.values() if leg.parent == order_id]:
-                self._cancel(leg)
-
-    def _live(self) -> list[Resting]:
-        return [order for order in self.resting.values() if order.parent is None]
-
-    def _reached(self, order: Resting) -> bool:
-        upwards = (order.side is Side.BUY) is (order.type is not OrderType.LIMIT)
-        return _meets(order, self.bar.high if upwards else self.bar.low)
-
-    def _nearness(self, order: Resting) -> tuple[int, int, int]:
-        return (abs(_price(order) - self.bar.open), -order.side, order.id)
+            elif meets(live, self.bar.close) if doubtful else self.reached(live):
+                self._fill(live, price_of(live), certain=certain)
 
 
-def _meets(order: Resting, price: int) -> bool:
+def meets(order: Resting, price: int) -> bool:
     """Return whether an order fills when the market is at `price`."""
     if order.type is OrderType.MARKET:
         return True
-    beyond = (price - _price(order)) * order.side
+    beyond = (price - price_of(order)) * order.side
     return beyond < 0 if order.type is OrderType.LIMIT else beyond >= 0
 
 
-def _price(order: Resting) -> int:
+def price_of(order: Resting) -> int:
     return cast(int, order.price)

@@ -7,7 +7,7 @@ what became of a call whose answer is unknown.
 from tradingbot.operations.orders.changing import cancel, modify, request_cancel, request_modify
 from tradingbot.operations.orders.closing import exit, protect
 from tradingbot.operations.orders.flattening import emergency_stop, flatten, flatten_due, request_flatten
-from tradingbot.operations.orders.holdings import Engaged, Holding, engaged, holders, holdings
+from tradingbot.operations.orders.holdings import Engaged, Holding, engaged, holdings
 from tradingbot.operations.orders.managing import manage
 from tradingbot.operations.orders.opening import lock, open, open_locked
 from tradingbot.operations.orders.reducing import closing, fit, refresh, seen_flat
@@ -31,7 +31,6 @@ __all__ = [
     "fit",
     "flatten",
     "flatten_due",
-    "holders",
     "holdings",
     "lock",
     "manage",

@@ -14,11 +14,6 @@ from market.sessions import trade_date_of
 from tradingbot.models import Contract, Fill, Order
 from tradingbot.operations import statements
 
-_HOLDERS = """
-SELECT account_id FROM tradingbot_position
-WHERE contract_id = %(contract)s AND quantity <> 0
-  AND (close_sent_at IS NULL OR close_sent_at <= statement_timestamp() - interval '5 seconds')
-"""
 _ENGAGED = """
 SELECT 0, account_id FROM tradingbot_position
 WHERE contract_id = %(contract)s AND quantity <> 0
@@ -48,11 +43,6 @@ def engaged(contract: Contract, *, now: datetime) -> Engaged:
     values = {"contract": contract.pk, "trade_date": trade_date_of(now), "taken": _TAKEN}
     rows = statements.rows(_ENGAGED, values)
     return Engaged(*(frozenset(key for kind, key in rows if kind == wanted) for wanted in (0, 1)))
-
-
-def holders(contract: Contract) -> set[int]:
-    """Return the ids of the accounts with a position in `contract` that no close is under way for."""
-    return {account_id for (account_id,) in statements.rows(_HOLDERS, {"contract": contract.pk})}
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from market.sessions import trade_date_of
 from tradingbot.models import Contract, Decision, Order, Outcome, Strategy
 from tradingbot.operations import bars
 from tradingbot.operations.orders.changing import modify, request_modify
-from tradingbot.operations.orders.holdings import Holding, holders, holdings, resting
+from tradingbot.operations.orders.holdings import Holding, engaged, holdings, resting
 from tradingbot.operations.orders.opening import config_version, lock
 from tradingbot.operations.orders.reducing import (
     cancel_legs,
@@ -42,7 +42,7 @@ _MINUTE = timedelta(minutes=1)
 
 def manage(strategy: Strategy | None, contract: Contract, *, now: datetime) -> list[Decision]:
     """Do what the entries of one strategy declare, those placed by hand for None. Returns the decisions taken."""
-    found = holdings(holders(contract), contract, trade_date_of(now))
+    found = holdings(engaged(contract, now=now).holders, contract, trade_date_of(now))
     mine = [holding for holding in found if holding.entry.strategy_id == (strategy.pk if strategy else None)]
     for account in {holding.entry.account for holding in mine if too_large(holding)}:
         fit(account, contract, now=now)  # a step before this one was cut off

@@ -9,10 +9,11 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from brokers.base import BrokerError, Lane, NotSent, PlaceOrder, Refused, TagInUse
-from market.orders import OrderStatus, OrderType, Role, Side
+from brokers.base import BrokerError, Lane, NotSent, Refused, TagInUse
+from market.orders import OrderStatus, Role
 from tradingbot.models import Order
 from tradingbot.operations import venues
+from tradingbot.operations.orders.sending import place_request
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def resend_stop(order: Order, *, now: datetime) -> bool:
     if not _claim(order, now):
         return False
     try:
-        number = venues.connect(order.account.login).place(_request(order), lane=Lane.STOP)
+        number = venues.connect(order.account.login).place(place_request(order), lane=Lane.STOP)
         outcome = f"taken as {number}"
     except TagInUse:
         outcome = "the tag is in use: an earlier send landed"
@@ -55,16 +56,3 @@ def _claim(order: Order, now: datetime) -> bool:
             order.refresh_from_db(fields=["attempt", "claimed_at", "status_at", "sent_at", "status"])
             order.note("claimed again", at=now, detail={"attempt": order.attempt})
     return bool(claimed)
-
-
-def _request(order: Order) -> PlaceOrder:
-    price = None if order.stop_price is None else order.stop_price.normalize()
-    return PlaceOrder(
-        account_id=order.account.broker_account_id,
-        contract_id=order.contract.broker_contract_id,
-        tag=order.tag,
-        side=Side(order.side),
-        type=OrderType(order.type),
-        quantity=order.quantity,
-        stop_price=price,
-    )

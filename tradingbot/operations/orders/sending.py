@@ -73,7 +73,7 @@ def send(order: Order, *, now: datetime) -> bool:
     point("place.after_claim")
     try:
         broker = venues.connect(order.account.login)
-        request = _request(order)
+        request = place_request(order)
     except Exception as error:
         _put_back(order, f"{type(error).__name__}: {error}", now)
         raise
@@ -121,7 +121,8 @@ def _claim(order: Order, now: datetime) -> bool:
     return True
 
 
-def _request(order: Order) -> PlaceOrder:
+def place_request(order: Order) -> PlaceOrder:
+    """Return the order as the venue is asked for it."""
     bracket = BracketTicks(order.stop_ticks, order.target_ticks) if order.stop_ticks else None
     return PlaceOrder(
         account_id=order.account.broker_account_id,
