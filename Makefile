@@ -12,6 +12,7 @@ PYTHON ?=
 SPEED ?= 30
 DAY ?=
 NAME ?=
+CORE ?=
 KILLS ?=
 SEED ?=
 ARGS ?=
@@ -26,6 +27,7 @@ help: ## what there is
 	@echo "make check   lint, format, types, import directions, missing migrations"
 	@echo "make fmt     format and sort"
 	@echo "make chaos   the order path through kills, lost answers, outages  (KILLS=60 SEED=1: random days instead)"
+	@echo "                                                          (CORE=1: the scenarios that every change has to pass)"
 	@echo "make matrix  what restarts survive, in minutes: the gate for the pins of celery, kombu and redis"
 	@echo "make bench   benchmarks                                  (NAME=order_path for one)"
 	@echo "make lock    requirements/*.txt from requirements/*.in"
@@ -54,7 +56,7 @@ fmt: dev
 	$(PY) -m ruff format .
 
 chaos: dev
-	@exec env KILLS=$(KILLS) SEED=$(SEED) $(PY) -m pytest $(if $(KILLS),tests/chaos/test_days.py,tests/chaos) -m chaos \
+	@exec env KILLS=$(KILLS) SEED=$(SEED) $(PY) -m pytest $(if $(KILLS),tests/chaos/test_days.py,tests/chaos) -m "chaos$(if $(CORE), and core)" \
 	    -q -n 6 --dist load --timeout 300 -o timeout_func_only=true $(ARGS)
 
 matrix: dev

@@ -24,8 +24,8 @@ from tradingbot.clock import Clock, parse
 
 pytestmark = pytest.mark.chaos
 
-KILLS, SEED = int(os.environ.get("KILLS") or 0), int(os.environ.get("SEED") or 1)
 A_DAY = 30  # kills
+KILLS, SEED = int(os.environ.get("KILLS") or A_DAY), int(os.environ.get("SEED") or 1)
 ANCHOR, SPEED = "2026-11-18T09:29:40-05:00", 3
 CLOSES_AT = "2026-11-18 15:05:00+00"  # 10:05 New York: the firm's limit is 09:50, ours 09:40
 FLAT_AT = datetime(2026, 11, 18, 14, 40, tzinfo=UTC)

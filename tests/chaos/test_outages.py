@@ -75,6 +75,7 @@ def test_redis_is_away(all_up: System, outage: str, when: str):
     judge(all_up, f"Redis {outage} {when}")
 
 
+@pytest.mark.core
 def test_the_backends_of_postgresql_are_killed(all_up: System):
     life = Life(all_up)
     life.begin()
@@ -179,6 +180,7 @@ def test_the_leading_beat_is_killed_and_the_second_takes_over(all_up: System):
     judge(all_up, "leading beat killed, a second stands by")
 
 
+@pytest.mark.core
 def test_two_workers_two_guards_and_two_beats_do_everything_once(all_up: System):
     all_up.beat("second beat")
     all_up.worker("second worker")

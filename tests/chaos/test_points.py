@@ -43,7 +43,9 @@ CAPTURE = [
 
 @pytest.mark.parametrize(
     ("point", "kind"),
-    [(p, "kill") for p in WORKER] + [(p, "hang") for p in HANGS] + [(p, "raise") for p in RAISES],
+    [pytest.param(p, "kill", marks=pytest.mark.core) for p in WORKER]
+    + [(p, "hang") for p in HANGS]
+    + [(p, "raise") for p in RAISES],
 )
 def test_a_worker_fails_on_the_order_path(run: System, point: str, kind: str):
     run.beat()
@@ -56,6 +58,7 @@ def test_a_worker_fails_on_the_order_path(run: System, point: str, kind: str):
     assert run.struck() == [f"{point}.{kind}"]
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("point", GUARD)
 def test_guard_is_killed_at_its_work(run: System, point: str):
     """Without beat the worker only sends; guard books, cancels and flattens until it dies."""
@@ -73,6 +76,7 @@ def test_guard_is_killed_at_its_work(run: System, point: str):
     assert run.struck() == [f"{point}.kill"]
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("point", STOP)
 def test_guard_is_killed_while_it_places_a_missing_stop(run: System, point: str):
     """The venue took the entries without their legs; the one that dies is started again after a second."""

@@ -11,7 +11,10 @@ from tests.chaos.system import System
 
 pytestmark = pytest.mark.chaos
 
-LOST = ["lost_before", "lost_after", "error_before", "error_after", "busy", "denied", "truncated", "html"]
+LOST = [
+    *(pytest.param(effect, marks=pytest.mark.core) for effect in ("lost_before", "lost_after")),
+    *("error_before", "error_after", "busy", "denied", "truncated", "html"),
+]
 
 
 @pytest.fixture
@@ -106,6 +109,7 @@ def test_an_unknown_order_that_the_lists_do_not_show_yet(all_up: System):
     judge(all_up, "place lost_after, lists 10 s behind")
 
 
+@pytest.mark.core
 def test_entries_are_taken_without_their_legs(all_up: System):
     all_up.fault("legless", count=2)
     life = Life(all_up)
@@ -149,6 +153,7 @@ def test_no_stop_can_be_placed_so_the_position_is_closed(all_up: System):
     judge(all_up, "no stop can be placed")
 
 
+@pytest.mark.core
 def test_fills_come_contract_by_contract(all_up: System):
     life = Life(all_up)
     life.begin(quantity=3)
@@ -162,6 +167,7 @@ def test_fills_come_contract_by_contract(all_up: System):
     judge(all_up, "partial fills 1+1+1")
 
 
+@pytest.mark.core
 def test_both_entries_of_the_pair_fill(all_up: System):
     life = Life(all_up)
     life.begin()
@@ -187,6 +193,7 @@ def test_somebody_trades_by_hand(all_up: System, stop: str | None):
     judge(all_up, f"foreign {'stop' if stop else 'market order'}")
 
 
+@pytest.mark.core
 def test_a_trade_is_voided(all_up: System):
     life = Life(all_up)
     life.begin(quantity=1)

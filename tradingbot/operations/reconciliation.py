@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
-from brokers.base import BrokerError, FillReport, OrderReport
+from brokers.base import BrokerError, FillReport, Lane, OrderReport
 from market.orders import LIVE, OrderStatus
 from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Fill, Order, Position
@@ -44,10 +44,11 @@ def check_fills(account: Account, *, now: datetime, max_age: float = 2.0) -> int
     return apply_orders_and_fills(account, snapshots.read(account, max_age=max_age, now=now), now=now)
 
 
-def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime) -> int:
+def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime, lane: Lane = Lane.RECONCILE) -> int:
     """Write a reading's order facts and fills into our rows; returns how many fills were new.
 
     Orders of ours that the reading does not show are looked up in the venue's history: absence proves nothing.
+    lane   in which the history is read
     """
     point("book.after_read")
     known = set(
@@ -59,7 +60,7 @@ def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime)
     _apply(account, reading.orders, reading.started_at, now)
     point("book.after_orders")
     history_at = snapshots.machine_now()
-    _apply(account, _history(account, reading, new, now), history_at, now)
+    _apply(account, _history(account, reading, new, now, lane), history_at, now)
     booked = sum(fills.record(account, report, now=now) for report in new if _contract_known(account, report))
     for order in Order.objects.filter(
         account=account, status=OrderStatus.CANCEL_PENDING, change_sent_at__isnull=True
@@ -103,7 +104,7 @@ def _tells_something(row: Order, report: OrderReport) -> bool:
     )
 
 
-def _history(account: Account, reading: Reading, new: list[FillReport], now: datetime) -> list[OrderReport]:
+def _history(account: Account, reading: Reading, new: list[FillReport], now: datetime, lane: Lane) -> list[OrderReport]:
     """Return the venue's history when something of ours is missing in the reading, else nothing."""
     shown = _Names.of(reading.orders)
     settled = Now() - _SETTLE
@@ -133,7 +134,7 @@ def _history(account: Account, reading: Reading, new: list[FillReport], now: dat
     parents = [o.parent.sent_at for o in missing if o.parent and o.parent.sent_at]
     try:
         history = venues.connect(account.login).orders_between(
-            account.broker_account_id, min([since, *parents]) - _MARGIN, now + _MARGIN
+            account.broker_account_id, min([since, *parents]) - _MARGIN, now + _MARGIN, lane=lane
         )
     except BrokerError as error:
         log.warning("%s: order history not read, trying again at the next check: %s", account, error)

@@ -15,7 +15,7 @@ from brokers.base import BrokerError, NotSent, Refused
 from market.orders import OrderStatus, OrderType
 from tradingbot.faults import point
 from tradingbot.models import Order
-from tradingbot.operations import notifications, venues
+from tradingbot.operations import notifications, snapshots, venues
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,11 @@ def _ask_to_cancel(order: Order, by: str, now: datetime) -> bool:
 
 
 def cancel(order: Order, *, now: datetime) -> None:
-    """Send the cancel of a CANCEL_PENDING order, at most once in two seconds. What became of it, a read tells."""
-    if order.broker_order_id is None or not _claim_change(order, OrderStatus.CANCEL_PENDING):
+    """Send the cancel of a CANCEL_PENDING order, at most once in two seconds. What became of it, a read tells.
+
+    Once a read no longer shows the order as open nothing is sent again: its end is in the venue's history.
+    """
+    if order.broker_order_id is None or _gone(order) or not _claim_change(order, OrderStatus.CANCEL_PENDING):
         return
     _change(
         order,
@@ -124,6 +127,16 @@ def modify(order: Order, *, now: datetime) -> bool:
         now=now,
     )
     return False
+
+
+def _gone(order: Order) -> bool:
+    """Return whether the venue was read since the last request and did not show the order."""
+    if order.change_sent_at is None:
+        return False
+    reading = snapshots.newest(order.account)
+    if reading is None or reading.started_at <= order.change_sent_at:
+        return False
+    return order.broker_order_id not in {report.id for report in reading.orders}
 
 
 def _claim_change(order: Order, *statuses: OrderStatus) -> bool:

@@ -96,7 +96,7 @@ def flatten(account: Account, *, now: datetime, give_up_at: float | None = None)
         for order in _open_orders(account).filter(role__in=(Role.ENTRY, Role.EXTERNAL)):
             _cancel_now(order, now)
         reading = snapshots.read(account, max_age=0.0, now=now, lane=Lane.STOP)
-        reconciliation.apply_orders_and_fills(account, reading, now=now)
+        reconciliation.apply_orders_and_fills(account, reading, now=now, lane=Lane.STOP)
         for report in reading.positions:
             if give_up_at is None or time.monotonic() < give_up_at:
                 _close(account, report, now)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from brokers.base import OutcomeUnknown, PlaceOrder
+from brokers.base import Lane, OrderReport, OutcomeUnknown, OverBudget, PlaceOrder
 from brokers.simulated.behaviour import Behaviour
 from brokers.simulated.broker import SimulatedBroker
 from brokers.simulated.engine import Venue
@@ -58,10 +58,15 @@ class Prices:
 
 
 class LosingBroker(SimulatedBroker):
-    """The venue behind a wire that loses the answers of the next `lose` placements, with or without their effect."""
+    """The venue behind a wire that loses the answers of the next `lose` placements, with or without their effect.
+
+    lose_cancels   cancels that do not arrive; open_lanes: those in which the budget has requests left
+    """
 
     lose = 0
     reaches = True
+    lose_cancels = 0
+    open_lanes = frozenset(Lane)
 
     def place(self, order: PlaceOrder, **options: Any) -> int:
         if not self.lose:
@@ -70,6 +75,26 @@ class LosingBroker(SimulatedBroker):
         if self.reaches:
             super().place(order, **options)
         raise OutcomeUnknown("the connection was reset")
+
+    def cancel(self, account_id: int, order_id: int) -> None:
+        if self.lose_cancels:
+            self.lose_cancels -= 1
+            raise OutcomeUnknown("the connection was reset")
+        super().cancel(account_id, order_id)
+
+    def orders_in_flight(self, account_id: int, *, lane: Lane = Lane.RECONCILE) -> list[OrderReport]:
+        self._count(lane)
+        return super().orders_in_flight(account_id, lane=lane)
+
+    def orders_between(
+        self, account_id: int, start: datetime, end: datetime, *, lane: Lane = Lane.RECONCILE
+    ) -> list[OrderReport]:
+        self._count(lane)
+        return super().orders_between(account_id, start, end, lane=lane)
+
+    def _count(self, lane: Lane) -> None:
+        if lane not in self.open_lanes:
+            raise OverBudget(f"the request budget of lane {lane.name} is spent", retry_after=1.0)
 
 
 @dataclass

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from django.db.models.functions import Now
 
-from brokers.base import PlaceOrder
+from brokers.base import Lane, PlaceOrder
 from brokers.simulated.behaviour import Behaviour
+from brokers.simulated.tickets import OneOrder
 from market.orders import OrderStatus, OrderType, Role, Side
 from market.plans import Management
 from risk.gate import EntryRequest, EntrySide
@@ -250,6 +252,44 @@ def test_a_manual_order_at_the_venue_is_seen_counted_and_flattened(desk: Desk) -
     flatten_until_done(desk)
     foreign.refresh_from_db()
     assert foreign.status == OrderStatus.CANCELLED
+
+
+def test_a_flatten_learns_what_has_ended_when_only_the_last_requests_are_left(desk: Desk) -> None:
+    """The legs end with the position, and only the history tells of it."""
+    long_position(desk)
+    desk.broker.open_lanes = frozenset({Lane.CANCEL, Lane.STOP})
+    orders.request_flatten(desk.account, reason="enough", by="test", now=desk.now)
+    flatten_until_done(desk)
+    assert not Order.objects.live().exists()
+
+
+def test_a_cancel_is_not_sent_again_for_an_order_that_the_venue_does_not_show_any_more(desk: Desk) -> None:
+    buy, _ = desk.send(desk.pair())
+    desk.venue.cancel(OneOrder(desk.account.broker_account_id, buy.broker_order_id), desk.now)
+    desk.broker.open_lanes = frozenset({Lane.CANCEL})  # so that the history stays unread
+    reading = partial(snapshots.read, desk.account, now=desk.now, max_age=0)
+    assert orders.request_cancel(buy, by="test", now=desk.now)
+    for _ in range(5):
+        Order.objects.filter(change_sent_at__isnull=False).update(change_sent_at=Now() - timedelta(seconds=3))
+        orders.finish(desk.account, now=desk.now)
+        desk.broker.open_lanes = frozenset(Lane)
+        assert buy.broker_order_id not in {report.id for report in reading().orders}
+        desk.broker.open_lanes = frozenset({Lane.CANCEL})
+    assert buy.events.filter(kind="cancel sent").count() == 1
+
+
+def test_a_lost_cancel_is_sent_again_while_the_venue_shows_the_order(desk: Desk) -> None:
+    buy, _ = desk.send(desk.pair())
+    desk.broker.lose_cancels = 2
+    assert orders.request_cancel(buy, by="test", now=desk.now)
+    for _ in range(3):
+        Order.objects.filter(change_sent_at__isnull=False).update(change_sent_at=Now() - timedelta(seconds=3))
+        snapshots.read(desk.account, now=desk.now, max_age=0)
+        orders.finish(desk.account, now=desk.now)
+    assert buy.events.filter(kind="cancel sent").count() == 3
+    reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+    buy.refresh_from_db()
+    assert buy.status == OrderStatus.CANCELLED
 
 
 def test_modify_is_done_when_the_venue_shows_the_price(desk: Desk) -> None:
