@@ -14,14 +14,16 @@ from django.db.models.functions import Coalesce, Now
 
 from brokers.base import BrokerError, Lane, NotSent, OrderReport, PositionReport, Refused
 from market.orders import LIVE, OrderStatus, OrderType, Role, Side
+from tradingbot.clock import clock
 from tradingbot.faults import point
-from tradingbot.models import Account, Contract, Order, OrderEvent, Position
+from tradingbot.models import Account, Contract, Fill, Order, OrderEvent, Position
 from tradingbot.operations import bars, notifications, orders, snapshots, venues
 from tradingbot.operations.snapshots import Reading
 
 log = logging.getLogger(__name__)
 
-_STEPS, _CLOSE = (timedelta(seconds=2), timedelta(seconds=6)), timedelta(seconds=9)
+_LEGS, _SECOND, _CLOSE = timedelta(seconds=2), timedelta(seconds=6), timedelta(seconds=9)
+_UNSEEN = timedelta(seconds=6)  # an older fill says nothing about a stop that is missing now
 _CLAIM_IS_FRESH = 2.0  # seconds from a claim to its call
 _AT_VENUE = (OrderStatus.WORKING, OrderStatus.PARTIAL)
 _IN_DOUBT = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.CANCEL_PENDING, OrderStatus.GHOST)
@@ -31,10 +33,11 @@ _STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
 def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]:
     """Compare the working stops with the position, as the venue shows both; returns what had to be done, in sentences.
 
-    The ladder, in machine time from the first sight of a position without a full stop: 2 s, the time that a bracket's
-    legs may take, a stop is placed; with an unknown outcome it is sent again under its own tag; 6 s a second one; 9 s
-    the position is closed. Too many stops: the surplus is cancelled at once. Positions that no order of ours opened
-    are reported. While the ladder runs the venue is always asked anew.
+    The ladder, in machine time from the first sight of a position without a full stop: 2 s after the fill, the time
+    that a bracket's legs may take, or after the first sight when no fill is new, a stop is placed; with an unknown
+    outcome it is sent again under its own tag; 6 s a second one; 9 s the position is closed. Too many stops: the
+    surplus is cancelled at once. Positions that no order of ours opened are reported. While the ladder runs the venue
+    is always asked anew.
     """
     climbing = Position.objects.filter(account=account, unprotected_since__isnull=False).exists()
     reading = snapshots.read(
@@ -67,7 +70,7 @@ def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]
     return done
 
 
-def next_step(account: Account) -> float:
+def next_step(account: Account, *, now: datetime) -> float:
     """Return the machine seconds until the ladder of one of the account's positions wants something done, 0 if now.
 
     Infinite while no position lacks its stop.
@@ -76,7 +79,7 @@ def next_step(account: Account) -> float:
     bare = Position.objects.filter(account=account, unprotected_since__isnull=False)
     for position in bare.annotate(waited=Now() - F("unprotected_since"), machine_at=Now()):
         tried = _tried(position)
-        due = _CLOSE if len(tried) >= len(_STEPS) else _STEPS[len(tried)]
+        due = (*_steps(position, position.waited, now), _CLOSE)[min(len(tried), 2)]
         steps.append((due - position.waited).total_seconds())
         steps += [
             orders.STOP_AGAIN - (position.machine_at - stop.status_at).total_seconds()
@@ -139,11 +142,21 @@ def _repair(
         if _try_again(stop, reading, now)
     ]
     price = _stop_price(entry, report)
-    due = sum(waited >= step for step in _STEPS)
+    due = sum(waited >= step for step in _steps(position, waited, now))
     for stop in _intend(position, report, price, missing, entry, allowed=due, now=now):
         orders.send(stop, now=now)
         done.append(f"{contract.symbol}: stop for {missing} placed at {contract.text(price)}")
     return done or [f"{contract.symbol}: {missing} without a stop for {waited.total_seconds():.1f} s"]
+
+
+def _steps(position: Position, waited: timedelta, now: datetime) -> tuple[timedelta, timedelta]:
+    """Return the waits after the first sight at which the first and the second stop are due.
+
+    waited   machine time since the first sight; what passed between a new fill and that sight is part of the legs' time
+    """
+    newest = Fill.objects.filter(account=position.account_id, contract=position.contract_id, voided=False).first()
+    unseen = (now - newest.at) / clock.speed - waited if newest else _UNSEEN
+    return (max(_LEGS - unseen, timedelta()) if timedelta() <= unseen < _UNSEEN else _LEGS), _SECOND
 
 
 def _tried(position: Position) -> list[Order]:

@@ -60,6 +60,23 @@ def test_the_first_seconds_belong_to_the_bracket_and_the_third_to_a_stop(desk: D
     assert Position.objects.get().unprotected_since is None
 
 
+def test_the_time_between_the_fill_and_its_first_sight_is_the_brackets_too(desk: Desk):
+    bare(desk)
+    desk.now += timedelta(seconds=1.5)  # the clock of these tests runs at the machine's speed
+    assert check(desk, waited=0)[0].startswith("MNQ: 3 without a stop for ")
+    assert 0.3 < protection.next_step(desk.account, now=desk.now) <= 0.5
+    desk.now += timedelta(seconds=0.6)
+    assert check(desk, waited=0.6) == ["MNQ: stop for 3 placed at 20,990.00"]
+
+
+def test_a_stop_that_vanishes_long_after_the_fill_is_missed_for_two_seconds_first(desk: Desk):
+    bare(desk)
+    desk.now += timedelta(minutes=2)
+    assert check(desk, waited=0)[0].startswith("MNQ: 3 without a stop for ")
+    assert check(desk, waited=1)[0].startswith("MNQ: 3 without a stop for ")
+    assert check(desk, waited=2.1) == ["MNQ: stop for 3 placed at 20,990.00"]
+
+
 def test_a_lost_stop_that_landed_is_found_and_not_sent_again(desk: Desk):
     bare(desk)
     desk.broker.lose = 1

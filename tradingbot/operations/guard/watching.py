@@ -98,7 +98,7 @@ class Watch:
 
     def _climb(self, account: Account, moment: datetime) -> float:
         """Ask each second whether the stop is there, by one read; take the ladder's steps when they are due."""
-        if protection.next_step(account) > 0:
+        if protection.next_step(account, now=moment) > 0:
             broker = venues.connect(account.login)
             shown = _orders(broker.orders_in_flight(account.broker_account_id, lane=Lane.STOP))
             if shown == self._picture.orders:
@@ -201,7 +201,7 @@ def _without_stop(account: Account) -> bool:
 
 def _until_next_step(account: Account) -> float:
     """Return the seconds until the ladder's next step, a second at most; what is due was just done or is under way."""
-    return min(LADDER, protection.next_step(account) or LADDER)
+    return min(LADDER, protection.next_step(account, now=now()) or LADDER)
 
 
 def _orders(reports: list[OrderReport]) -> _Shown:
