@@ -178,7 +178,8 @@ class Leadership:
                 cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
                 return bool(cursor.fetchone()[0])
         except DatabaseError as error:
-            log.warning("leadership lost: %s", error)
+            if self._held:
+                log.warning("leadership lost: %s", str(error).partition("\n")[0])
             self.give_up()
             return False
 
@@ -198,13 +199,18 @@ class Scheduler(DatabaseScheduler):
     def setup_schedule(self) -> None:
         """Do nothing: entries are stored by the one that leads, when it begins to."""
 
+    def schedule_changed(self) -> bool:
+        """Return False: only the one that leads stores entries, when it begins to."""
+        return False
+
     def tick(self, *args: Any, **kwargs: Any) -> float:
         if not self.leadership.held():
             self._leads = False
             return _STANDBY
         if not self._leads:
-            log.info("this beat leads")
+            connections["default"].close()  # it may have died while this beat stood by
             sync_entries()
+            log.info("this beat leads")
             self._initial_read, self._heap, self.old_schedulers, self._leads = True, None, None, True
         self._show_life()
         return float(super().tick(*args, **kwargs))

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from celery.beat import Service
 from celery.signals import beat_init
-from django.db import connection
+from django.db import connection, connections
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from market.calendar import generate
@@ -35,7 +35,7 @@ def beat(transactional_db, broker_queues):
         scheduler._finalize.cancel()  # it would look for this test's rows when Python ends
 
 
-def run(scheduler: Scheduler, ticks: int = 200) -> float:
+def run(scheduler: Scheduler, ticks: int = 5000) -> float:
     """Let beat tick until it would sleep; return for how long."""
     for _ in range(ticks):
         if (pause := scheduler.tick()) > 0:
@@ -165,6 +165,22 @@ class TestBeat:
         ask_again(first)
         assert first.tick() == schedule._STANDBY
         assert (first.leadership.held(), second.leadership.held()) == (False, True)
+
+    def test_one_that_lost_every_connection_stands_by_and_leads_again(self, beat):
+        lonely = beat()
+        run(lonely)
+        other = connections["default"].copy()
+        with other.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        other.close()
+        ask_again(lonely)
+        assert lonely.tick() == schedule._STANDBY
+        ask_again(lonely)
+        run(lonely)
+        assert lonely.leadership.held()
 
 
 def ask_again(scheduler: Scheduler) -> None:
