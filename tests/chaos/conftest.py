@@ -35,6 +35,11 @@ def pytest_configure(config: pytest.Config) -> None:
         REPORT.unlink(missing_ok=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let those begin first that need PostgreSQL for themselves: who comes after them waits for nobody."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is None)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not REPORT.exists():
         return

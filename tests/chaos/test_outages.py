@@ -117,6 +117,7 @@ def test_postgresql_is_cut_while_a_worker_commits(run: System, what: str, word: 
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.alone
 @pytest.mark.parametrize("when", ["while entries work", "while exposed without a stop"])
 def test_postgresql_stops_and_starts_again(machine: Machine, tmp_path: Path, when: str):
     with system(machine, tmp_path, alone=True) as run:
