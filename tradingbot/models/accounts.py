@@ -44,7 +44,7 @@ class Login(models.Model):
     token = fields.EncryptedTextField(blank=True, default="", editable=False)
     token_renewed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="machine time")
     entries_blocked = models.CharField(
-        max_length=200, blank=True, help_text="why no entry may be sent, empty if it may"
+        max_length=500, blank=True, help_text="why no entry may be sent, empty if it may"
     )
     enabled = models.BooleanField(default=True)
 

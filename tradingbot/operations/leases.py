@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from django.db import connection
 
@@ -21,6 +22,7 @@ _RENEW = """
 UPDATE tradingbot_lease SET expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE name = %(name)s AND fence = %(fence)s
 """
+_ENDED = "SELECT expires_at FROM tradingbot_lease WHERE name = %(name)s AND expires_at <= clock_timestamp()"
 _GIVE_BACK = "UPDATE tradingbot_lease SET expires_at = clock_timestamp() WHERE name = %(name)s AND fence = %(fence)s"
 
 
@@ -53,6 +55,14 @@ def renew(name: str, fence: int, *, seconds: float) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(_RENEW, {"name": name, "fence": fence, "seconds": seconds})
         return bool(cursor.rowcount)
+
+
+def ended_at(name: str) -> datetime | None:
+    """Return the machine time at which lease `name` ended, None while somebody holds it or if nobody ever did."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ENDED, {"name": name})
+        row = cursor.fetchone()
+    return None if row is None else row[0]
 
 
 def give_back(name: str, fence: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tradingbot.models import Login
-from tradingbot.operations import notifications, venues
+from tradingbot.operations import entry_blocks, notifications, venues
 
 ALERT, BLOCK = 2.0, 5.0  # seconds
 _WORDS = "the machine's clock differs from the venue's by"
@@ -19,9 +19,8 @@ def check(login: Login, *, now: datetime) -> float | None:
     skew = venues.connect(login).clock_skew()
     if skew is None:
         return None
-    wrong = f"{_WORDS} {skew:+.1f} s" if abs(skew) > BLOCK else ""
-    if wrong or login.entries_blocked.startswith(_WORDS):
-        Login.objects.filter(pk=login.pk).update(entries_blocked=wrong)
+    wrong = f"{skew:+.1f} s" if abs(skew) > BLOCK else ""
+    entry_blocks.put(login, _WORDS, wrong)
     if abs(skew) > ALERT:
         notifications.notify(
             "risk",

@@ -53,6 +53,7 @@ def test_a_block_of_someone_else_stays(login: Login):
     Login.objects.update(entries_blocked="the key was withdrawn")
     silence("beat")
     needs.check(Login.objects.all(), now=NOW)
+    assert blocked() == "the key was withdrawn; missing: beat is silent"
     heartbeats.beat("beat")
     needs.check(Login.objects.all(), now=NOW)
-    assert (blocked(), titles()) == ("the key was withdrawn", [])
+    assert (blocked(), titles()) == ("the key was withdrawn", ["paper: entries are refused"] * 2)

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from tradingbot.models import Login
-from tradingbot.operations import heartbeats, notifications
+from tradingbot.operations import entry_blocks, heartbeats, notifications
 
 log = logging.getLogger(__name__)
 
 PROCESSES = ("beat", "worker-critical", "worker-high", "worker-normal")
-_WORDS = "missing: "
+_WORDS = "missing:"
 
 
 def check(logins: Iterable[Login], *, now: datetime) -> str:
@@ -22,19 +22,19 @@ def check(logins: Iterable[Login], *, now: datetime) -> str:
     stays blocked.
     """
     silent = [sign for sign in heartbeats.overview() if sign.name in PROCESSES and not sign.alive]
-    missing = _WORDS + ", ".join(f"{sign.name} is silent" for sign in silent) if silent else ""
+    reason = ", ".join(f"{sign.name} is silent" for sign in silent)
+    missing = f"{_WORDS} {reason}" if reason else ""
     for login in logins:
-        if login.entries_blocked == missing or not (
-            login.entries_blocked.startswith(_WORDS) or login.entries_blocked == ""
-        ):
+        if not entry_blocks.put(login, _WORDS, reason):
             continue
-        Login.objects.filter(pk=login.pk, entries_blocked=login.entries_blocked).update(entries_blocked=missing)
+        login.refresh_from_db(fields=["entries_blocked"])  # what others say may stand beside it
+        words = "entries are refused" if login.entries_blocked else "entries may leave again"
         notifications.notify(
             "system",
-            f"{login}: entries are refused" if missing else f"{login}: entries may leave again",
-            body=missing or "Everything that is needed gives signs of life again.",
+            f"{login}: {words}",
+            body=login.entries_blocked or "Everything that is needed gives signs of life again.",
             level="alert" if missing else "info",
             now=now,
         )
-        log.warning("%s: %s", login, f"entries are refused, {missing}" if missing else "entries may leave again")
+        log.warning("%s: %s, %s", login, words, login.entries_blocked or "nothing is missing")
     return missing

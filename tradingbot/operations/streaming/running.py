@@ -21,7 +21,7 @@ from tradingbot.clock import clock
 from tradingbot.models import Account, Contract, Fill, Login, StreamEvent
 from tradingbot.models.accounts import Venue
 from tradingbot.operations import heartbeats, leases, sessions
-from tradingbot.operations.streaming import watching
+from tradingbot.operations.streaming import state, watching
 from tradingbot.operations.streaming.desk import Desk
 from tradingbot.operations.streaming.health import Health
 from tradingbot.operations.streaming.hinting import Hinter
@@ -63,7 +63,7 @@ class Stream:
         self, login: Login, tokens: Tokens, *, now: Callable[[], datetime] = clock.now, pace: Pace | None = None
     ) -> None:
         self._login = login
-        self._lease = f"stream:{login.pk}"
+        self._lease = state.lease(login.pk)
         self._now = now
         self._threads = Threads()
         self._redis = Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
@@ -169,7 +169,10 @@ class Stream:
             await asyncio.sleep(_LOOK)
 
     def _renew(self, fence: int) -> bool:
-        return leases.renew(self._lease, fence, seconds=LEASE)
+        if not leases.renew(self._lease, fence, seconds=LEASE):
+            return False
+        self.heard.hold_block()
+        return True
 
     def _beat(self) -> None:
         heartbeats.beat(NAME, note="; ".join(self.health.problems) or "both hubs deliver")

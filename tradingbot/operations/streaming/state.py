@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from django.db.models import Q
 from redis import RedisError
 
 from tradingbot.models import Contract, Login
+from tradingbot.operations import entry_blocks, leases
 from tradingbot.queues import redis
+
+log = logging.getLogger(__name__)
 
 LASTS = 3_000
 """Machine milliseconds for which a word of the stream counts; it is renewed every second."""
 
-_MARK = "stream: "
+_WORDS = "stream:"
 
 
 class Spread(msgspec.Struct):
@@ -90,12 +93,27 @@ def delivers(contract: Contract) -> bool:
         return False
 
 
+def lease(login_id: int) -> str:
+    """Return the name of the lease of the login's stream."""
+    return f"stream:{login_id}"
+
+
 def block_entries(login: Login, reason: str) -> None:
-    """Let no entry of `login` leave until `allow_entries`; what another check has blocked stays as it is."""
-    rows = Login.objects.filter(Q(entries_blocked="") | Q(entries_blocked__startswith=_MARK), pk=login.pk)
-    rows.update(entries_blocked=f"{_MARK}{reason}"[:200])
+    """Let no entry of `login` leave until `allow_entries`, or until the lease of its stream has run out."""
+    entry_blocks.put(login, _WORDS, reason)
 
 
 def allow_entries(login: Login) -> None:
     """End a block of ours."""
-    Login.objects.filter(pk=login.pk, entries_blocked__startswith=_MARK).update(entries_blocked="")
+    entry_blocks.put(login, _WORDS, "")
+
+
+def end_orphaned_blocks() -> None:
+    """Let entries leave that a stream kept back which is gone, once polling has compared every account since."""
+    for login in Login.objects.filter(entries_blocked__contains=_WORDS):
+        gone_at = leases.ended_at(lease(login.pk))
+        watched = login.accounts.filter(enabled=True)
+        if gone_at is None or watched.exclude(reconciled_at__gt=gone_at).exists():
+            continue
+        log.warning("%s: the stream that kept entries back is gone and all is compared, they may leave", login)
+        allow_entries(login)

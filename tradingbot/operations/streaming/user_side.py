@@ -39,6 +39,8 @@ class UserSide:
         self._threads = threads
         self._now = now
         self._round = 0
+        self._connected = False
+        self._block = ""
 
     def event(self, target: str, arguments: list[Raw], record: bytes, received: float) -> None:
         self._desk.give(Received(target, arguments, record, received))
@@ -48,44 +50,62 @@ class UserSide:
 
     def connected(self) -> None:
         self._round += 1
+        self._connected = True
+        self._block = "connected, comparing with the venue"
         self._threads.start(self._agree(self._round))
 
     def lost(self, reason: str) -> None:
         self.refusals.clear()
-        self._round += 1
+        self.agreed_at, self._connected = None, False
 
     def evicted(self) -> None:
+        """Keep entries back until the next connection has been compared: a person may be at work."""
+        self._round += 1
+        self._block = "logged out by the venue because of another session"
         self._threads.start(self._freeze())
 
     def refused(self, subscription: Subscription, reason: str) -> None:
         self.refusals[subscription] = reason
 
+    def hold_block(self) -> None:
+        """Say again why entries must wait, if they must: others end the block of a stream that seems to be gone."""
+        if self._block:
+            state.block_entries(self._login, self._block)
+
     async def _agree(self, number: int) -> None:
-        """Compare every account with the venue, then let entries leave; given up when the connection is another one."""
+        """Compare every account with the venue, then let entries leave; given up for the next connection's turn.
+
+        A connection that is lost meanwhile ends nothing: what REST compares is compared, polling goes on from there.
+        """
         while number == self._round:
             try:
-                await self._threads.run(self._threads.reader, self._reconcile)
+                await self._threads.run(self._threads.keeper, self.hold_block)
+                compared_at = await self._threads.run(self._threads.reader, self._reconcile)
+                if number == self._round:
+                    self._block = ""
+                    await self._threads.run(self._threads.keeper, self._allow)
+                    self.agreed_at = compared_at if self._connected else None
+                return
             except (BrokerError, DatabaseError, InterfaceError) as error:
                 log.warning("%s: not yet in agreement with the venue: %s", self._login, str(error).splitlines()[0])
                 await asyncio.sleep(_AGAIN)
-            else:
-                return
 
-    def _reconcile(self) -> None:
-        state.block_entries(self._login, "connected, comparing with the venue")
+    def _reconcile(self) -> datetime:
         for account in Account.objects.filter(login=self._login, enabled=True).select_related("login"):
             for difference in reconciliation.reconcile(account, now=self._now(), max_age=0):
                 log.info("%s: %s", account, difference)
             self._hinter.give("critical.check_protection", caused_at=time.monotonic(), account_id=account.pk)
-        state.allow_entries(self._login)
-        self.agreed_at = snapshots.machine_now()
+        return snapshots.machine_now()
+
+    def _allow(self) -> None:
+        if not self._block:  # a logout may have come since
+            state.allow_entries(self._login)
 
     async def _freeze(self) -> None:
-        await self._threads.run(self._threads.keeper, self._block)
+        await self._threads.run(self._threads.keeper, self._tell_evicted)
 
-    def _block(self) -> None:
-        """Let no entry leave: a person may be at work, and what we know may be old."""
-        state.block_entries(self._login, "logged out by the venue because of another session")
+    def _tell_evicted(self) -> None:
+        self.hold_block()
         now = self._now()
         notifications.notify(
             "risk",

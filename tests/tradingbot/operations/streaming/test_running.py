@@ -12,6 +12,7 @@ import httpx
 import pytest
 from django.db import connections
 
+from brokers.base import Lane, OrderReport, ReadFailed
 from brokers.projectx.hubs import Pace
 from brokers.projectx.hubs.signalr import Timeouts
 from brokers.simulated.broker import SimulatedBroker
@@ -243,3 +244,25 @@ def test_minutes_go_from_the_hub_into_the_cache_and_the_strategies_are_told(scen
     day = BarDay.objects.get(contract=scene.contract, trade_date=START.date())
     made = [bar for bar in day.bars if bar.opened_at == int(START.timestamp()) + 60]
     assert [(bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in made] == [(80004, 80016, 80000, 80008, 120)]
+
+
+def test_a_hub_that_stays_away_while_the_accounts_are_compared_keeps_no_entry_back(scene: Scene):
+    async def go() -> None:
+        async with scene.stream() as stream:
+            await scene.wait(scene.delivers, "the stream")
+            venues.use(scene.login, Unreadable(scene.venue.venue, scene.venue.now))
+            scene.venue.venue.event_switches.drop = "user"
+            await scene.wait(Login.objects.filter(entries_blocked__contains="comparing").exists, "the block")
+            stream.heard.lost("the hub stays away")
+            venues.use(scene.login, SimulatedBroker(scene.venue.venue, scene.venue.now))
+            await scene.wait(Login.objects.filter(entries_blocked="").exists, "the end of the block")
+            assert stream.heard.agreed_at is None  # nothing is claimed of a connection that is gone
+
+    asyncio.run(go())
+
+
+class Unreadable(SimulatedBroker):
+    """A venue whose lists cannot be read."""
+
+    def orders_in_flight(self, account_id: int, *, lane: Lane = Lane.RECONCILE) -> list[OrderReport]:
+        raise ReadFailed("HTTP 500")
