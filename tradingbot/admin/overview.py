@@ -23,7 +23,7 @@ from tradingbot.models import (
     Strategy,
     TradingState,
 )
-from tradingbot.operations import bars, decisions, heartbeats, sessions
+from tradingbot.operations import bars, decisions, heartbeats, sessions, streaming
 from tradingbot.operations.risk_states import floor_of, worth_of
 
 _FORGOTTEN = 86_400  # machine seconds after which a silent process is one that is no longer run
@@ -95,6 +95,7 @@ class Overview:
     orders: list[Order]
     workers: list[Worker]
     newest: list[Newest]
+    streams: list[streaming.Delivery]
     signs: list[heartbeats.Sign]
     steps: list[SessionStep]
     alerts: list[Notification]
@@ -127,6 +128,7 @@ def read(now: datetime) -> Overview:
         orders=live,
         workers=_workers(strategies, today),
         newest=newest,
+        streams=streaming.deliveries({account.login_id: account.login for account in accounts}.values()),
         signs=signs,
         steps=list(
             SessionStep.objects.filter(session_date=today).select_related("account", "strategy").order_by("due_at")

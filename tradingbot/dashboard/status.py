@@ -10,8 +10,8 @@ from django.db.models import Count, Max
 from redis import RedisError
 
 from tradingbot.clock import clock
-from tradingbot.models import Account, BarDay, Order, Strategy
-from tradingbot.operations import heartbeats, sessions
+from tradingbot.models import Account, BarDay, Login, Order, Strategy
+from tradingbot.operations import heartbeats, sessions, streaming
 from tradingbot.queues import LIMITS, waiting
 
 REQUIRED = (*(f"worker-{queue}" for queue in LIMITS), "beat", "guard")
@@ -44,6 +44,7 @@ def read(now: datetime, *, with_accounts: bool) -> dict[str, Any]:
         "redis": redis,
         "queues": queues,
         "processes": {name: {"age_seconds": round(sign.age, 1), "alive": sign.alive} for name, sign in signs.items()},
+        "streams": {d.login.name: _stream(d) for d in streaming.deliveries(Login.objects.filter(enabled=True))},
         "session": session.trade_date if session else None,
         "bars": bars,
         "trading_states": Counter(account.trading_state for account in accounts),
@@ -72,6 +73,15 @@ def _bars(now: datetime, *, is_open: bool) -> dict[str, dict[str, Any]]:
             "stale": is_open and (symbol not in newest or now - newest[symbol] > allowed),
         }
         for symbol in sorted(set(symbols))
+    }
+
+
+def _stream(delivery: streaming.Delivery) -> dict[str, Any]:
+    """Return how a login's stream does; a system without one, or with one in trouble, polls and is in order."""
+    return {
+        "state": delivery.word,
+        "problems": delivery.status.problems if delivery.status else [],
+        "data_age_seconds": delivery.age,
     }
 
 

@@ -5,11 +5,14 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 from django.test import Client
+from msgspec import structs
 
 from tests.factories import NOW, AccountFactory
 from tests.tradingbot.browsing import words
 from tradingbot.models import Account, Heartbeat, Notification, Order, Position, TradingState
 from tradingbot.operations import heartbeats, trading
+from tradingbot.operations.streaming import state
+from tradingbot.queues import redis
 
 
 def test_an_empty_system_says_what_to_do(panel):
@@ -51,7 +54,7 @@ def test_the_page_takes_few_queries_however_many_accounts_there_are(panel, day, 
         panel.get("/admin/front/")
 
 
-QUERIES = 14
+QUERIES = 15
 
 
 @pytest.mark.parametrize(
@@ -73,6 +76,26 @@ def test_a_silent_process_is_named_in_the_headline(panel, day):
     heartbeats.beat("beat")
     Heartbeat.objects.filter(name="beat").update(at=Now() - timedelta(seconds=91))
     assert "No sign of life from beat." in words(panel.get("/admin/front/"))
+
+
+def test_the_stream_is_told_with_the_age_of_its_data(panel, day):
+    assert "No stream runs here, everything is polled." in words(panel.get("/admin/front/"))
+    heartbeats.beat("stream")
+    assert "paper The stream is silent, everything is polled. polling" in words(panel.get("/admin/front/"))
+    say(day.account.login_id, problems=[], ages={"MNQZ6": 0.31, "MES": 4.9})
+    assert "Fills, quotes and minutes come as they happen. Data are 4.9 s old. delivers" in words(
+        panel.get("/admin/front/")
+    )
+    say(day.account.login_id, problems=["the user hub is not connected"], ages={})
+    assert "Degraded to polling: the user hub is not connected. degraded" in words(panel.get("/admin/front/"))
+
+
+def say(login_id: int, **said: object) -> None:
+    """Let the stream of a login say something."""
+    nothing = {field.name: field.type() for field in structs.fields(state.Status) if field.type in (int, bool, list)}
+    spreads = {name: state.Spread(0.001, 0.002) for name in ("write", "hint", "book")}
+    status = state.Status(**nothing | spreads | {"problems": [], "ages": {}} | said)
+    redis().set(state.status_key(login_id), state.encode(status), px=state.LASTS)
 
 
 def test_the_polled_part_makes_a_logged_out_browser_reload(db):

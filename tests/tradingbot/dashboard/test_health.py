@@ -43,6 +43,7 @@ def test_status_is_good_when_everything_answers(client, alive):
     assert (report["database"], report["redis"], report["session"]) == (True, True, "2026-11-18")
     assert report["trading_states"] == {"active": 1}
     assert report["orders"] == {"working": 2}
+    assert report["streams"] == {"paper": {"state": "polling", "problems": [], "data_age_seconds": None}}
     assert set(report["queues"]) == {"critical", "high", "normal", "low", "background"}
 
 

@@ -6,6 +6,13 @@ Nothing depends on it: whatever it does not bring, the next poll does. `running`
 all of it goes and `state` is where others read it.
 """
 
-from tradingbot.operations.streaming.state import Status, delivers, end_orphaned_blocks, read
+from tradingbot.operations.streaming.state import (
+    Delivery,
+    Status,
+    deliveries,
+    delivers,
+    end_orphaned_blocks,
+    read,
+)
 
-__all__ = ["Status", "delivers", "end_orphaned_blocks", "read"]
+__all__ = ["Delivery", "Status", "deliveries", "delivers", "end_orphaned_blocks", "read"]

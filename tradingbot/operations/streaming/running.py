@@ -31,12 +31,11 @@ from tradingbot.operations.streaming.user_side import UserSide
 
 log = logging.getLogger(__name__)
 
-NAME = "stream"
-"""Of the heartbeat; the one that stands by adds `-standby`."""
 LEASE = 15.0
 KEPT = timedelta(days=7)
 MOST_KEPT = 500_000
 """Raw events in the table; the oldest go first."""
+_STANDBY_NAME = f"{state.HEARTBEAT}-standby"
 _LOOK, _RENEW, _BEAT, _CLEAN, _STANDBY = 1.0, 5.0, 10.0, 3600.0, 2.0
 _ARRIVES_WITHIN = timedelta(seconds=3)
 _RESTART_GAP = 60.0
@@ -105,6 +104,8 @@ class Stream:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), _STANDBY)
         finally:
+            with contextlib.suppress(DatabaseError, InterfaceError):
+                await self._threads.run(self._threads.keeper, lambda: heartbeats.leave(_STANDBY_NAME))
             await asyncio.to_thread(self.desk.stop)
             await asyncio.to_thread(self._hinter.stop)
             await self._redis.aclose()
@@ -140,7 +141,11 @@ class Stream:
     def _take_lease(self) -> int | None:
         try:
             fence = leases.take(self._lease, seconds=LEASE)
-            heartbeats.beat(NAME if fence else f"{NAME}-standby", note="connecting" if fence else "stands by")
+            if fence is None:
+                heartbeats.beat(_STANDBY_NAME, note="stands by")
+            else:
+                heartbeats.beat(state.HEARTBEAT, note="connecting")
+                heartbeats.leave(_STANDBY_NAME)
         except (DatabaseError, InterfaceError) as error:
             log.warning("no lease: %s", str(error).splitlines()[0])
             return None
@@ -175,7 +180,7 @@ class Stream:
         return True
 
     def _beat(self) -> None:
-        heartbeats.beat(NAME, note="; ".join(self.health.problems) or "both hubs deliver")
+        heartbeats.beat(state.HEARTBEAT, note="; ".join(self.health.problems) or "both hubs deliver")
 
     def _clean_up(self) -> None:
         StreamEvent.objects.filter(received_at__lt=Now() - KEPT).delete()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from redis import RedisError
 
-from tradingbot.models import Contract, Login
+from tradingbot.models import Contract, Heartbeat, Login
 from tradingbot.operations import entry_blocks, leases
 from tradingbot.queues import redis
 
 log = logging.getLogger(__name__)
+
+HEARTBEAT = "stream"
+"""Name of the sign of life; the one that stands by adds `-standby`."""
 
 LASTS = 3_000
 """Machine milliseconds for which a word of the stream counts; it is renewed every second."""
@@ -64,6 +68,21 @@ class Status(msgspec.Struct):
     book: Spread
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One login's stream as people see it: `word` with its `tone` (good, warn, quiet), and one sentence.
+
+    age      seconds since the oldest of the contracts' last data, None without any
+    """
+
+    login: Login
+    word: str
+    tone: str
+    sentence: str
+    age: float | None
+    status: Status | None
+
+
 encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Status).decode
 
@@ -83,6 +102,32 @@ def read(login: Login) -> Status | None:
     except RedisError:
         return None
     return None if stored is None else _decode(stored)
+
+
+def deliveries(logins: Iterable[Login]) -> list[Delivery]:
+    """Return what each login's stream says of itself; one that says nothing has left everything to polling."""
+    wanted = list(logins)
+    try:
+        said: list[Any] = list(redis().mget([status_key(login.pk) for login in wanted])) if wanted else []  # type: ignore[arg-type]
+    except RedisError:
+        return [Delivery(login, "not known", "warn", "Redis does not answer.", None, None) for login in wanted]
+    is_run = None in said and Heartbeat.objects.filter(name=HEARTBEAT).exists()
+    return [
+        _delivery(login, None if stored is None else _decode(stored), is_run=is_run)
+        for login, stored in zip(wanted, said, strict=True)
+    ]
+
+
+def _delivery(login: Login, status: Status | None, *, is_run: bool) -> Delivery:
+    if status is None and is_run:
+        return Delivery(login, "polling", "warn", "The stream is silent, everything is polled.", None, None)
+    if status is None:
+        return Delivery(login, "polling", "quiet", "No stream runs here, everything is polled.", None, None)
+    age = max(status.ages.values(), default=None)
+    if status.problems:
+        sentence = f"Degraded to polling: {'; '.join(status.problems)}."
+        return Delivery(login, "degraded", "warn", sentence, age, status)
+    return Delivery(login, "delivers", "good", "Fills, quotes and minutes come as they happen.", age, status)
 
 
 def delivers(contract: Contract) -> bool:

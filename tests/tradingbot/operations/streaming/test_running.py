@@ -143,6 +143,7 @@ def test_a_second_stream_stands_by_until_the_first_has_gone(scene: Scene):
                 before = second_to_none.desk.fence
                 await _end(second_to_none)
                 await scene.wait(lambda: second.user.is_connected and scene.delivers(), "the second's turn")
+                assert not await scene.rows(Heartbeat.objects.filter(name="stream-standby").exists)
                 return stood_by, (second.desk.fence or 0) > (before or 0)
 
     assert asyncio.run(go()) == (True, True)
