@@ -1,7 +1,8 @@
 """Faults over HTTP: how a struck request is answered, and `/_faults` where tests ask for faults.
 
 `GET /_faults` tells what is in force, `DELETE` ends it (`?account=<id>`: of one account), `POST` takes one of
-`faults` or `faults_events` as JSON. On this machine only, with the token that the venue wrote beside its ledger.
+`faults`, `faults_hubs` or `faults_events` as JSON. On this machine only, with the token that the venue wrote beside
+its ledger.
 """
 
 from __future__ import annotations
@@ -25,11 +26,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from brokers.simulated import faults_hubs
 from brokers.simulated.engine import Venue
 from brokers.simulated.faults import Effect, Faults, Lag, Legless, Rule, Skew, Strike
 from brokers.simulated.faults_events import BothSides, CanTrade, Fill, Foreign, Void
+from brokers.simulated.faults_hubs import EndTokens, HubFault
+from brokers.simulated.tokens import Tokens
 
-_decode = msgspec.json.Decoder(Rule | Lag | Skew | Legless | Fill | BothSides | Foreign | Void | CanTrade).decode
+_decode = msgspec.json.Decoder(
+    Rule | Lag | Skew | Legless | HubFault | EndTokens | Fill | BothSides | Foreign | Void | CanTrade
+).decode
 _PAGE = "<html><head><title>502 Bad Gateway</title></head><body>the proxy is tired</body></html>"
 _late: set[asyncio.Task[None]] = set()  # the loop itself would forget them
 
@@ -99,9 +105,10 @@ class Dated:
 class Counter:
     """Where faults are asked for. Without a token there is no such place."""
 
-    def __init__(self, venue: Venue, now: Callable[[], datetime], token: str) -> None:
+    def __init__(self, venue: Venue, now: Callable[[], datetime], tokens: Tokens, token: str) -> None:
         self._venue = venue
         self._now = now
+        self._tokens = tokens
         self._token = token
 
     def routes(self) -> list[Route]:
@@ -120,15 +127,22 @@ class Counter:
                 case "DELETE":
                     account = request.query_params.get("account")
                     faults.clear(None if account is None else int(account))
+                    if account is None:
+                        faults_hubs.reset(self._venue.event_switches)
         except (msgspec.MsgspecError, ValueError) as error:
             return JSONResponse({"error": str(error)}, status_code=400)
-        return JSONResponse({"faults": faults.report()})
+        return JSONResponse({"faults": faults.report() + faults_hubs.report(self._venue.event_switches)})
 
     def _take(self, asked: Any) -> None:
-        if isinstance(asked, (Rule, Lag, Skew, Legless)):
-            self._venue.faults.add(asked)
-        else:
-            self._venue.happen(asked, self._now())
+        match asked:
+            case Rule() | Lag() | Skew() | Legless():
+                self._venue.faults.add(asked)
+            case HubFault():
+                asked.apply(self._venue.event_switches)
+            case EndTokens():
+                self._tokens.end_all()
+            case _:
+                self._venue.happen(asked, self._now())
 
 
 def is_local(request: Request) -> bool:

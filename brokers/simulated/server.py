@@ -62,7 +62,7 @@ def create_app(
         Route("/_ledger", front_desk.ledger, methods=["GET"]),
     ]
     if fault_token is not None:
-        routes += Counter(venue, now, fault_token).routes()
+        routes += Counter(venue, now, front_desk.tokens, fault_token).routes()
 
     hubs = Hubs(venue, front_desk.tokens, now)
     routes += hubs.routes()
@@ -106,7 +106,7 @@ class _FrontDesk:
                 claims = self.tokens.check(_token(request))
             except BadToken:
                 return self._answered(request, Response(status_code=401))
-            if not throttle.take(claims["jti"]):
+            if not throttle.take(claims["sub"].casefold()):
                 return self._answered(request, Response(status_code=429))
             try:
                 ask = decode(body if len(body) <= LONGEST_BODY else b"")

@@ -1,4 +1,4 @@
-"""How many requests a token may make: a sliding window in the machine's time."""
+"""How many requests a login may make, whatever its tokens: a sliding window in the machine's time."""
 
 from __future__ import annotations
 

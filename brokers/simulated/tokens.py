@@ -51,11 +51,7 @@ class Tokens:
         self._now = now
         self._lifetime = LIFETIME * speed
         secret = ledger.note("secret")
-        if secret is None:
-            secret = secrets.token_hex(32)
-            with ledger.transaction():
-                ledger.keep("secret", secret)
-        self._secret = secret.encode()
+        self._secret = secret.encode() if secret is not None else self._new_secret()
 
     def give(self, user: str) -> str:
         expires = (self._now() + self._lifetime).timestamp()
@@ -79,6 +75,16 @@ class Tokens:
     def end(self, token_id: str) -> None:
         with self._ledger.transaction():
             self._ledger.end_token(token_id)
+
+    def end_all(self) -> None:
+        """Refuse every token that was given so far."""
+        self._secret = self._new_secret()
+
+    def _new_secret(self) -> bytes:
+        secret = secrets.token_hex(32)
+        with self._ledger.transaction():
+            self._ledger.keep("secret", secret)
+        return secret.encode()
 
     def _sign(self, body: str) -> str:
         return _text(hmac.new(self._secret, body.encode(), hashlib.sha256).digest())

@@ -96,6 +96,9 @@ class System:
             env={"TRADINGBOT_FAULTS": faults, "DJANGO_SETTINGS_MODULE": "tradingbot.guard_settings"},
         )  # fmt: skip
 
+    def stream(self, name: str = "stream", faults: str = "") -> None:
+        self.start(name, "stream", env={"TRADINGBOT_FAULTS": faults})
+
     def alive(self, name: str) -> bool:
         return name in self.pids and psutil.pid_exists(self.pids[name])
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from brokers.simulated.events import EventSwitches
 from tests.brokers.simulated.served import served
 from tests.brokers.simulated.stage import BUY, LIMIT, MARKET, MNQ, SELL, STOP, Stage
 
@@ -178,6 +179,26 @@ def test_a_locked_account_refuses_orders(venue: Served):
     assert venue.place().json()["errorCode"] == 4
     venue.fault("can_trade", account_id=venue.stage.account_id, allowed=True)
     assert venue.place("b").json()["success"]
+
+
+def test_the_hubs_do_what_they_are_told_until_it_is_ended(venue: Served):
+    switches = venue.stage.venue.event_switches
+    assert venue.fault("hubs", lost=0.5, silent=True).json() == {
+        "faults": [{"type": "hubs", "lost": 0.5, "silent": True}]
+    }
+    venue.fault("hubs", silent=False, refuse=503)
+    assert (switches.lost, switches.silent, switches.refuse) == (0.5, False, 503)
+    venue.http.delete("/_faults", headers={"authorization": f"Bearer {TOKEN}"})
+    assert switches == EventSwitches()
+
+
+def test_a_token_that_was_ended_is_refused_and_a_new_one_is_not(venue: Served):
+    assert venue.ask("Account/search", onlyActiveAccounts=True).status_code == 200
+    venue.fault("end_tokens")
+    assert venue.ask("Account/search", onlyActiveAccounts=True).status_code == 401
+    token = venue.http.post("/api/Auth/loginKey", json={"userName": "a", "apiKey": "b"}).json()["token"]
+    venue.http.headers["authorization"] = f"Bearer {token}"
+    assert venue.ask("Account/search", onlyActiveAccounts=True).status_code == 200
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer wrong", f"Basic {TOKEN}"])

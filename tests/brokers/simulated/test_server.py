@@ -345,6 +345,25 @@ def test_requests_over_the_limit_get_429_and_nothing_happens():
         assert http.post("/api/History/retrieveBars", json=BODIES["/api/History/retrieveBars"]).status_code == 429
 
 
+def test_a_new_token_is_no_way_around_the_limit_of_its_login():
+    stage = Stage()
+    with served(stage, speed=0.1) as url, httpx.Client(base_url=url) as http:
+        for _ in range(20):
+            token = http.post("/api/Auth/loginKey", json={"userName": "demo", "apiKey": "demo"}).json()["token"]
+            answered = search(http, token)
+        assert answered == 200
+        other = http.post("/api/Auth/loginKey", json={"userName": "other", "apiKey": "demo"}).json()["token"]
+        renamed = http.post("/api/Auth/loginKey", json={"userName": "Demo", "apiKey": "demo"}).json()["token"]
+        assert [search(http, one) for one in (token, renamed, other)] == [429, 429, 200]
+
+
+def search(http: httpx.Client, token: str) -> int:
+    asked = http.post(
+        "/api/Account/search", json=BODIES["/api/Account/search"], headers={"authorization": f"Bearer {token}"}
+    )
+    return asked.status_code
+
+
 @pytest.mark.parametrize(
     "client", [Behaviour(commissions=False, bars_order="oldest", show_suspended=True)], indirect=True
 )

@@ -14,6 +14,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from brokers.simulated.faults import CALLS, Effect, Lag, Legless, Rule, Skew
 from brokers.simulated.faults_events import BothSides, CanTrade, Fill, Foreign, Void
 from brokers.simulated.faults_http import token_file
+from brokers.simulated.faults_hubs import EndTokens, HubFault
+
+_HUB_SWITCHES = {
+    "silent": "no event leaves, pings go on",
+    "mute": "not even pings leave",
+    "logout": "every connection gets a GatewayLogout, once",
+}
 
 
 class Command(BaseCommand):
@@ -44,6 +51,14 @@ class Command(BaseCommand):
         legless = kinds.add_parser("legless", help="the next orders are taken without their bracket legs")
         legless.add_argument("--account", type=int)
         legless.add_argument("--count", type=int, default=1)
+        hubs = kinds.add_parser("hubs", help="events are lost, repeated, shuffled; hubs fall silent or away")
+        for share in ("lost", "duplicated", "reordered"):
+            hubs.add_argument(f"--{share}", type=float, metavar="SHARE", help="of the user events, 0 to 1")
+        for name, words in _HUB_SWITCHES.items():
+            hubs.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=None, help=words)
+        hubs.add_argument("--drop", choices=["user", "market", "both"], help="cut these connections once")
+        hubs.add_argument("--refuse", type=int, metavar="STATUS", help="of every new connection; `clear` ends it")
+        kinds.add_parser("tokens", help="every token that was given is refused from now on")
         fill = kinds.add_parser("fill", help="a working order is filled at the last price")
         fill.add_argument("order", type=int, help="the venue's id")
         fill.add_argument("--quantity", type=int, help="contracts; default all")
@@ -113,6 +128,11 @@ def _fault(typed: argparse.Namespace) -> Any:
             return Skew(typed.seconds)
         case "legless":
             return Legless(typed.account, typed.count)
+        case "hubs":
+            names = HubFault.__struct_fields__
+            return HubFault(**{name: value for name in names if (value := getattr(typed, name)) is not None})
+        case "tokens":
+            return EndTokens()
         case "fill":
             return Fill(typed.order, typed.quantity)
         case "both":

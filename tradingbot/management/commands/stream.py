@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
 
 from tradingbot.models import Login
 from tradingbot.operations import places
@@ -21,7 +23,7 @@ from tradingbot.operations.streaming.running import Stream
 
 log = logging.getLogger(__name__)
 
-_LOOK = 1.0
+_LOOK, _LOOK_AGAIN = 1.0, 15.0
 _SWITCH = 0.0005  # seconds after which a thread that computes lets another one on: the loop must not wait for bookings
 
 
@@ -30,41 +32,67 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--login", help="name of the login; needed when several are enabled")
+        parser.add_argument("--login", help="name of the only login to listen for; all enabled ones without it")
 
     def handle(self, *, login: str | None, **options: Any) -> None:
         sys.setswitchinterval(_SWITCH)
-        row = _login(login)
+        rows = _wait_for_logins(login)
         try:
-            places.check(row)
-            stream = Stream(row, tokens(row))
+            for row in rows:
+                places.check(row)
+            streams = [Stream(row, tokens(row)) for row in rows]
         except (ImproperlyConfigured, ValueError) as error:
             raise CommandError(str(error)) from error
         gc.collect()
         gc.freeze()  # what is loaded by now stays: a full collection would hold quotes up for a tenth of a second
-        asyncio.run(_run(stream))
+        asyncio.run(_run(streams, login, _settings(rows)))
 
 
-async def _run(stream: Stream) -> None:
+async def _run(streams: list[Stream], name: str | None, settings: set[tuple[Any, ...]]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await stream.run(stop)
+    watch = asyncio.create_task(_end_with(settings, name, stop))
+    try:
+        async with asyncio.TaskGroup() as all_of_them:
+            for stream in streams:
+                all_of_them.create_task(stream.run(stop))
+    finally:
+        watch.cancel()
 
 
-def _login(name: str | None) -> Login:
-    """Return the login to listen for; waits for PostgreSQL and for the first login. Raises CommandError."""
+async def _end_with(settings: set[tuple[Any, ...]], name: str | None, stop: asyncio.Event) -> None:
+    """Set `stop` when the logins are others than those that are listened for: the supervisor starts us again."""
+
+    def look() -> set[tuple[Any, ...]]:
+        close_old_connections()
+        return _settings(_logins(name))
+
+    with ThreadPoolExecutor(1, thread_name_prefix="logins") as thread:
+        while not stop.is_set():
+            await asyncio.sleep(_LOOK_AGAIN)
+            with contextlib.suppress(DatabaseError, InterfaceError):
+                if await asyncio.get_running_loop().run_in_executor(thread, look) != settings:
+                    log.info("the logins have changed, this process ends")
+                    stop.set()
+
+
+def _logins(name: str | None) -> list[Login]:
+    return list(Login.objects.filter(enabled=True, **({"name": name} if name else {})))
+
+
+def _settings(logins: list[Login]) -> set[tuple[Any, ...]]:
+    return {(login.pk, login.base_url, login.user_name, login.api_key) for login in logins}
+
+
+def _wait_for_logins(name: str | None) -> list[Login]:
+    """Return the logins to listen for; waits for PostgreSQL and for the first login."""
     while True:
         try:
-            rows = list(Login.objects.filter(enabled=True, **({"name": name} if name else {})))
+            if rows := _logins(name):
+                return rows
         except OperationalError as error:
             log.warning("waiting for PostgreSQL: %s", str(error).splitlines()[0])
             connection.close()
-            rows = []
-        if len(rows) > 1:
-            names = ", ".join(row.name for row in rows)
-            raise CommandError(f"several logins are enabled, name one with --login: {names}")
-        if rows:
-            return rows[0]
         time.sleep(_LOOK)

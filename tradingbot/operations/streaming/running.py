@@ -195,7 +195,7 @@ class Stream:
             accounts=list(accounts),
             contracts=[c for c in sessions.contracts_in_use(now=now) if c.venue == self._login.venue],
             watches=watching.watches(self._login, now=now),
-            is_open=sessions.current(now) is not None,
+            is_open=clock.started() and sessions.current(now) is not None,
             gaps=self._missed(),
         )
 
