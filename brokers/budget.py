@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -63,7 +64,7 @@ class Usage:
     """Requests of a login in the window that ends now.
 
     total      of all lanes together; a lane may send while it is below its limit
-    by_lane    how many of them each lane sent
+    by_lane    how many of them each lane sent, as far as it was noted
     limits     by lane
     bars, bars_limit   of the venue's own window for bars
     """
@@ -182,8 +183,6 @@ class SharedBudget(_Waiting):
         try:
             seconds = self._attempt_bars() if lane is Lane.BARS else 0.0
             seconds = seconds or self._attempt(self._key, self._limits[lane], WINDOW)
-            if not seconds:
-                self._redis.acquire_entry(self._lane_key(lane), self._limits[lane], WINDOW)
         except self._gone as error:
             if not self._away_until:
                 log.warning("Redis is away, this process counts alone: %s", error)
@@ -199,12 +198,17 @@ class SharedBudget(_Waiting):
             return f"Redis is away, and without the common count nothing is sent in lane {lane.name}"
         return super().why(lane)
 
+    def note(self, lane: Lane) -> None:
+        """Remember for `usage` that `lane` sent a request; not needed to send one, so nobody waits for it."""
+        with suppress(self._gone):
+            self._redis.acquire_entry(self._lane_key(lane), self._limits[Lane.CANCEL], WINDOW)
+
     def usage(self) -> Usage | None:
         """Return what the processes sent together; None while Redis cannot be asked."""
         try:
             return Usage(
                 total=self._count(self._key, self._limits[Lane.CANCEL], WINDOW),
-                by_lane={lane: self._count(self._lane_key(lane), self._limits[lane], WINDOW) for lane in Lane},
+                by_lane={lane: self._count(self._lane_key(lane), self._limits[Lane.CANCEL], WINDOW) for lane in Lane},
                 limits=self._limits,
                 bars=self._count(self._bars_key, self._bars_limit, BARS_WINDOW),
                 bars_limit=self._bars_limit,

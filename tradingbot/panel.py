@@ -102,6 +102,8 @@ UNFOLD: dict[str, Any] = {
                     _item("Heartbeats", "ecg_heart", "tradingbot_heartbeat"),
                     _item("Beat schedule", "schedule", "django_celery_beat_periodictask"),
                     _item("API calls", "speed", "tradingbot_apimetric"),
+                    _item("Samples", "monitoring", "tradingbot_sample"),
+                    {"title": "Venue, cache and stream", "icon": "insights", "link": _reverse_lazy("figures")},
                     {"title": "Request budget", "icon": "data_usage", "link": _reverse_lazy("budgets")},
                     _item("Leases", "lock_clock", "tradingbot_lease"),
                     _item("Logins", "key", "tradingbot_login"),

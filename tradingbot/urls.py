@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
-from tradingbot.admin import budgets, front, steering
+from tradingbot.admin import budgets, figures, front, steering
 from tradingbot.dashboard import chart, health, metrics
 from tradingbot.dashboard.dates import DateConverter
 
@@ -19,6 +19,7 @@ urlpatterns = [
     path("admin/halt/", admin.site.admin_view(steering.halt_all), name="halt-all"),
     path("admin/resume/", admin.site.admin_view(steering.resume_all), name="resume-all"),
     path("admin/flatten/", admin.site.admin_view(steering.flatten_all), name="flatten-all"),
+    path("admin/figures/", admin.site.admin_view(figures.page), name="figures"),
     path("admin/budgets/", admin.site.admin_view(budgets.page), name="budgets"),
     path("admin/", admin.site.urls),
     path("chart/", chart.newest, name="chart"),

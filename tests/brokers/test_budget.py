@@ -246,6 +246,10 @@ def test_the_usage_says_who_sent_what_and_how_much_each_lane_has_left():
     for lane, number in ((Lane.RECONCILE, 118), (Lane.PLACE, 4), (Lane.CANCEL, 1)):
         for _ in range(number):
             spent.take(lane, wait=False)
+    assert set(reader.usage().by_lane.values()) == {0}  # who sent them is noted beside, when nobody waits
+    for lane, number in ((Lane.RECONCILE, 118), (Lane.PLACE, 4), (Lane.CANCEL, 1)):
+        for _ in range(number):
+            spent.note(lane)
     usage = reader.usage()
     assert usage.total == 123
     assert {lane: number for lane, number in usage.by_lane.items() if number} == {

@@ -11,10 +11,11 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from brokers.projectx import Outcome
 from tradingbot.admin import columns
 from tradingbot.admin.facts import FactAdmin
-from tradingbot.models import ApiMetric, Heartbeat, Lease
-from tradingbot.operations import heartbeats
+from tradingbot.models import ApiMetric, Heartbeat, Lease, Sample
+from tradingbot.operations import heartbeats, latencies
 from tradingbot.templatetags import exchange
 
 _SILENT = timedelta(seconds=heartbeats.SILENT_AFTER)
@@ -25,16 +26,22 @@ def _age(row: Any) -> SafeString:
 
 
 def _outcome(row: ApiMetric) -> SafeString:
-    return exchange.badge(row.outcome, "good" if row.outcome == "ok" else "warn")
+    return exchange.badge(row.outcome, "good" if row.outcome == Outcome.DONE else "warn")
 
 
 def _milliseconds(seconds: float) -> SafeString:
-    return exchange.number(f"{1000 * seconds:,.0f} ms")
+    return exchange.number(exchange.milliseconds(seconds))
+
+
+def _within(row: ApiMetric) -> SafeString:
+    seconds = latencies.quantile(row.buckets, 0.99, slowest=row.slowest)
+    return exchange.number("–") if seconds is None else _milliseconds(seconds)
 
 
 AGE = columns.column("age", "last sign of life", _age, order="at")
 OUTCOME = columns.column("outcome_word", "outcome", _outcome, order="outcome")
 MEAN = columns.column("num_mean", "mean", lambda row: _milliseconds(row.seconds / row.calls))
+WITHIN = columns.column("num_within", "99 % within", _within)
 SLOWEST = columns.column("num_slowest", "slowest", lambda row: _milliseconds(row.slowest), order="slowest")
 
 
@@ -58,8 +65,17 @@ class LeaseAdmin(FactAdmin):
 
 @admin.register(ApiMetric)
 class ApiMetricAdmin(FactAdmin):
-    list_display = ("at", "login", "endpoint", OUTCOME, "calls", MEAN, SLOWEST)
+    list_display = ("at", "login", "endpoint", OUTCOME, "calls", MEAN, WITHIN, SLOWEST, "source")
     list_select_related = ("login",)
-    list_filter = ("login", "endpoint", "outcome")
+    list_filter = ("login", "endpoint", "outcome", "source")
     titles = {"at": "five minutes from (machine time)"}
-    fields = (("at", "login"), ("endpoint", OUTCOME), ("calls", MEAN, SLOWEST))
+    fields = (("at", "login"), ("endpoint", OUTCOME), ("calls", MEAN, WITHIN, SLOWEST), "source")
+
+
+@admin.register(Sample)
+class SampleAdmin(FactAdmin):
+    list_display = ("at", "login", "name", "value")
+    list_select_related = ("login",)
+    list_filter = ("login", "name")
+    titles = {"at": "machine time"}
+    fields = (("at", "login"), ("name", "value"))

@@ -36,6 +36,10 @@ def bars(typed: str) -> int:
     return _whole(typed, MAX_BARS, "bars")
 
 
+def hours(typed: str) -> int:
+    return _whole(typed, 168, "hours")
+
+
 def days(typed: str) -> int:
     return _whole(typed, 3_660, "days")
 

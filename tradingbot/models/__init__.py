@@ -8,7 +8,7 @@ from tradingbot.models.decisions import Decision, Outcome
 from tradingbot.models.notifications import Notification
 from tradingbot.models.orders import Order, OrderEvent
 from tradingbot.models.positions import Fill, Position, Trade
-from tradingbot.models.processes import ApiMetric, Heartbeat, Lease, Snapshot
+from tradingbot.models.processes import ApiMetric, Heartbeat, Lease, Sample, Snapshot
 from tradingbot.models.sessions import CalendarDay, SessionStep
 from tradingbot.models.strategies import OvernightRange, Strategy
 from tradingbot.models.stream import StreamEvent
@@ -33,6 +33,7 @@ __all__ = [
     "Outcome",
     "OvernightRange",
     "Position",
+    "Sample",
     "SessionStep",
     "Snapshot",
     "Stage",

@@ -50,19 +50,38 @@ class Snapshot(models.Model):
 
 
 class ApiMetric(models.Model):
-    """Calls to a venue in five minutes, by endpoint and outcome."""
+    """Calls to a venue in five minutes, by endpoint and outcome; guard counts its own."""
+
+    SHARED, GUARD = "shared", "guard"
 
     login = models.ForeignKey(Login, models.CASCADE, related_name="metrics")
     at = models.DateTimeField(help_text="machine time at which the five minutes began")
     endpoint = models.CharField(max_length=60)
     outcome = models.CharField(max_length=24)
+    source = models.CharField(max_length=12, default=SHARED, help_text="guard, or all other processes together")
     calls = models.PositiveIntegerField()
     seconds = models.FloatField(help_text="sum of durations")
     slowest = models.FloatField(help_text="seconds")
+    buckets = models.JSONField(default=list, help_text="calls by duration, operations.latencies")
 
     class Meta:
         ordering = ("-at", "endpoint")
-        constraints = [models.UniqueConstraint("login", "at", "endpoint", "outcome", name="api_metric_once")]
+        constraints = [models.UniqueConstraint("login", "at", "endpoint", "outcome", "source", name="api_metric_once")]
 
     def __str__(self) -> str:
         return f"{self.endpoint} {self.outcome} {self.calls}"
+
+
+class Sample(models.Model):
+    """What something had counted at a moment: the cache of bars since ever, a stream since its start."""
+
+    at = models.DateTimeField(help_text="machine time", db_index=True)
+    login = models.ForeignKey(Login, models.CASCADE, null=True, blank=True, related_name="samples")
+    name = models.CharField(max_length=40)
+    value = models.FloatField()
+
+    class Meta:
+        ordering = ("-at", "name")
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.value:g}"

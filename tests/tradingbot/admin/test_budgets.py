@@ -29,6 +29,7 @@ def test_each_lane_shows_what_it_sent_and_what_it_may_still_send(panel):
     for lane, number in ((Lane.RECONCILE, 30), (Lane.PLACE, 2), (Lane.BARS, 4)):
         for _ in range(number):
             shared.take(lane, wait=False)
+            shared.note(lane)
     text = words(panel.get(PAGE))  # at 30x the venue counts 30 times as many
     assert "36 of 4800 requests in the last minute. 4 of 900 for bars in the last half minute." in text
     assert "Cancel, close, exit, login 0 4800 4764" in text
@@ -43,6 +44,7 @@ def test_a_lane_that_is_spent_is_marked(panel, monkeypatch):
     shared = budgets.of(LoginFactory().pk)
     for _ in range(120):
         shared.take(Lane.RECONCILE, wait=False)
+        shared.note(Lane.RECONCILE)
     page = panel.get(PAGE)
     assert "Orders, fills, positions, balance 120 120 0" in words(page)
     assert page.content.count(b"tb-badge tb-bad") == 2  # reads and bars; entries have 8 left

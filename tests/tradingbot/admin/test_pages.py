@@ -26,6 +26,7 @@ from tradingbot.models import (
     Notification,
     Order,
     OrderEvent,
+    Sample,
 )
 from tradingbot.operations import heartbeats, sessions
 
@@ -48,6 +49,7 @@ def full(day):
     Balance.objects.create(account=day.account, at=NOW, session_date=TODAY, balance=50_000, open_profit=5, floor=48_000)
     call = {"endpoint": "Order/place", "outcome": "ok", "calls": 2, "seconds": 0.5, "slowest": 0.4}
     ApiMetric.objects.create(login=day.account.login, at=NOW, **call)
+    Sample.objects.create(login=day.account.login, at=NOW, name="stream.gaps", value=1)
     Lease.objects.create(name="exit:1", holder="worker", fence=3, expires_at=NOW)
     every, _ = IntervalSchedule.objects.get_or_create(every=30, period="seconds")
     PeriodicTask.objects.create(name="check fills", task="tradingbot.tasks.critical.check_fills", interval=every)

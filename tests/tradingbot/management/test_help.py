@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = [
     *("accounts", "balance", "pnl", "contracts", "history", "quote", "trade", "stop_bracket", "protect", "close"),
     *("flatten", "orders", "positions", "trades", "modify", "cancel", "strategies", "why", "halt", "resume"),
-    *("import_bars", "reconcile", "backtest", "optimise"),
+    *("import_bars", "reconcile", "backtest", "optimise", "metrics"),
 ]
 
 

@@ -19,5 +19,5 @@ def test_figures_go_after_seven_days_and_messages_after_ninety_unless_they_still
     for days, status in ((89, "sent"), (91, "sent"), (91, "pending")):
         message = notify("system", f"{days} {status}", now=NOW - timedelta(days=days))
         Notification.objects.filter(pk=message.pk).update(status=status)
-    assert retention.clean_up(now=NOW) == {"metrics": 1, "seconds": 0, "notifications": 1}
+    assert retention.clean_up(now=NOW) == {"metrics": 1, "samples": 0, "seconds": 0, "notifications": 1}
     assert set(Notification.objects.values_list("title", flat=True)) == {"89 sent", "91 pending"}

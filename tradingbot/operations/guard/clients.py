@@ -14,9 +14,10 @@ from brokers.budget import GUARD, WINDOW, LocalBudget
 from brokers.projectx import client, gateway, session
 from brokers.projectx.brackets import BracketSign
 from tradingbot.clock import clock
-from tradingbot.models import Login
+from tradingbot.models import ApiMetric, Login
 from tradingbot.models.accounts import Venue
 from tradingbot.operations import venues
+from tradingbot.operations.tallies import Tally
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +40,21 @@ class Clients:
     def __init__(self) -> None:
         self._without_rows: dict[int, Broker] = {}
         self._calls: deque[float] = deque(maxlen=int(GUARD * clock.speed))
+        self.tally = Tally(ApiMetric.GUARD)
 
     def make(self, login: Login) -> Broker:
         """Return the client of `login`; what `venues.connect` calls in this process."""
+        count = self.tally.observer(login.pk)
+
+        def observe(call: gateway.Call) -> None:
+            count(call)
+            if call.outcome is not gateway.Outcome.OVER_BUDGET:
+                self._calls.append(time.monotonic())
+
         way = gateway.Gateway(
             login.base_url,
             LocalBudget(GUARD, speed=clock.speed),
-            observe=self._observe,
+            observe=observe,
             plain_http=login.venue == Venue.PAPER,
             wall=time.time,  # noqa: TID251  the venue's Date header is the machine's time, also in a rehearsal
             timeouts=TIMEOUTS,
@@ -66,10 +75,6 @@ class Clients:
         """Return how many requests left in the last minute."""
         since = time.monotonic() - WINDOW
         return sum(at > since for at in tuple(self._calls))
-
-    def _observe(self, call: gateway.Call) -> None:
-        if call.outcome is not gateway.Outcome.OVER_BUDGET:
-            self._calls.append(time.monotonic())
 
 
 class SeenTokens(venues.StoredTokens):

@@ -128,6 +128,7 @@ class Guard:
         hanging = [activity.name for activity in self._of_wards() if time.monotonic() - activity.went_well_at > HANGS]
         if led and not hanging and time.monotonic() - self._beat_at >= HEARTBEAT:
             heartbeats.beat("guard", note=self._note(led))
+            self._clients.tally.flush()
             self._beat_at = time.monotonic()
         if self.journal.waits and (booked := self.journal.book()):
             log.warning("%d act(s) of the time without PostgreSQL are booked", booked)
