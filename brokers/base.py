@@ -7,7 +7,8 @@ A mutation (place, modify, cancel, close) raises exactly one of
     OutcomeUnknown  it may have happened or may still happen: read before anything else is sent
 
 A read raises ReadFailed (also for an answer that proves nothing) or NotSent; a failed read is never an empty list.
-Both kinds raise LoginFailed when the venue does not know us, OverBudget (a NotSent) when our own rate budget is spent.
+Both kinds raise LoginFailed when the venue does not know us, OverBudget (a NotSent) when our own rate budget is spent;
+reads and entries raise CircuitOpen (a NotSent) while the venue is left alone because it fails.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ class OverBudget(NotSent):
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class CircuitOpen(NotSent):
+    """The venue has failed several times in a row: reads and entries wait for a moment, nothing was sent."""
 
 
 class Refused(BrokerError):

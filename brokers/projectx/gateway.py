@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import httpx
 
 from brokers.base import (
     BrokerError,
+    CircuitOpen,
     Lane,
     LoginFailed,
     NotSent,
@@ -46,6 +47,7 @@ class Outcome(StrEnum):
     DONE = "done"
     NOT_SENT = "not_sent"
     OVER_BUDGET = "over_budget"
+    CIRCUIT_OPEN = "circuit_open"
     REFUSED = "refused"
     LOGIN_FAILED = "login_failed"
     UNKNOWN = "unknown"
@@ -55,6 +57,7 @@ class Outcome(StrEnum):
 
 _OUTCOMES: list[tuple[type[BrokerError], Outcome]] = [
     (OverBudget, Outcome.OVER_BUDGET),
+    (CircuitOpen, Outcome.CIRCUIT_OPEN),
     (NotSent, Outcome.NOT_SENT),
     (LoginFailed, Outcome.LOGIN_FAILED),
     (Refused, Outcome.REFUSED),
@@ -74,6 +77,24 @@ class Call:
     status: int | None
     code: int | None
 
+    @property
+    def left(self) -> bool:
+        """Return whether a request was made of it: neither our budget nor our circuit breaker kept it back."""
+        return self.outcome not in (Outcome.OVER_BUDGET, Outcome.CIRCUIT_OPEN)
+
+    @property
+    def failed(self) -> bool:
+        """Return whether the venue, or the way to it, was at fault: no answer, or none that can be read."""
+        at_fault = (Outcome.NOT_SENT, Outcome.UNKNOWN, Outcome.READ_FAILED)
+        return self.outcome in at_fault and self.code is None
+
+
+class Breaker(Protocol):
+    """What leaves a failing venue alone for a moment."""
+
+    def check(self, lane: Lane) -> None:
+        """Raise CircuitOpen when a request of `lane` is to wait; cancels, closes and stops never do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -91,6 +112,7 @@ class Gateway:
 
     url      https, or http on loopback (`plain_http`: anywhere, for a simulated venue in a private network)
     budget   asked before every request
+    breaker  asked before the budget; None: every request is made
     observe  told of every request, also of those over budget
     wall     the machine's clock in seconds since the epoch, for the skew only
     """
@@ -104,8 +126,10 @@ class Gateway:
         wall: Callable[[], float],
         timeouts: Timeouts = Timeouts(),
         plain_http: bool = False,
+        breaker: Breaker | None = None,
     ) -> None:
         self._budget = budget
+        self._breaker = breaker
         self._observe = observe
         self._wall = wall
         self.timeouts = timeouts
@@ -140,6 +164,8 @@ class Gateway:
         outcome, status, code = Outcome.INTERRUPTED, None, None
         started = time.monotonic()
         try:
+            if self._breaker is not None:
+                self._breaker.check(lane)
             self._budget.take(lane, wait=not endpoint.mutates)
             started = time.monotonic()
             status, body = self._post(endpoint, request, token, deadline or started + self.timeouts.total)

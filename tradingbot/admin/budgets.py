@@ -10,7 +10,7 @@ from django.shortcuts import render
 
 from brokers.base import Lane
 from brokers.budget import Usage
-from tradingbot.operations import budgets
+from tradingbot.operations import breakers, budgets
 
 MEANS = {
     Lane.CANCEL: "Cancel, close, exit, login",
@@ -32,11 +32,23 @@ def page(request: HttpRequest) -> HttpResponse:
 def _context() -> dict[str, Any]:
     share, note = budgets.guards_share()
     return {
-        "logins": [(row.login, row.usage, row.usage and _lanes(row.usage)) for row in budgets.spent()],
+        "logins": [(row.login, row.usage, row.usage and _lanes(row.usage), _breaker(row)) for row in budgets.spent()],
         "guards_share": share,
         "guards_note": note,
         "refresh": 5,
     }
+
+
+def _breaker(row: budgets.Spent) -> tuple[str, str] | None:
+    """Return tone and words of the circuit breaker."""
+    match row.breaker:
+        case breakers.State.OPEN:
+            return "bad", "Open: the venue fails, reads and entries wait for seconds"
+        case breakers.State.HALF_OPEN:
+            return "warn", "Half open: one read finds out whether the venue answers"
+        case breakers.State.CLOSED:
+            return "good", "Closed: the venue answers"
+    return None
 
 
 def _lanes(usage: Usage) -> list[dict[str, Any]]:

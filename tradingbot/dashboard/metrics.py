@@ -11,8 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from redis import RedisError
 
 from tradingbot.clock import now
-from tradingbot.models import Account, ApiMetric, BarDay, Notification, Order
-from tradingbot.operations import heartbeats
+from tradingbot.models import Account, ApiMetric, BarDay, Login, Notification, Order
+from tradingbot.operations import breakers, heartbeats
 from tradingbot.queues import waiting
 
 
@@ -31,6 +31,7 @@ class _Figures:
         yield _gauge("orders", "orders by status, all sessions", "status", _by(Order, "status"))
         yield _gauge("notifications", "notifications by status", "status", _by(Notification, "status"))
         yield _gauge("bar_age_seconds", "market time since the newest closed minute", "symbol", _bar_ages())
+        yield _gauge("circuit_open", "0 closed, 1 open or half open", "login", _breakers())
         yield from _calls()
 
 
@@ -50,6 +51,11 @@ def _waiting() -> dict[str, float]:
         return {**waiting()}
     except RedisError:
         return {}
+
+
+def _breakers() -> dict[str, float]:
+    stands = {login.name: breakers.state(login) for login in Login.objects.filter(enabled=True)}
+    return {name: float(state is not breakers.State.CLOSED) for name, state in stands.items() if state is not None}
 
 
 def _by(model: type[Account | Order | Notification], field: str) -> dict[str, float]:

@@ -11,14 +11,16 @@ from django.conf import settings
 from brokers.budget import GUARD, SharedBudget, Usage
 from tradingbot.clock import clock
 from tradingbot.models import Heartbeat, Login
+from tradingbot.operations import breakers
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """A login's requests; `usage` is None while Redis cannot be asked."""
+    """A login's requests and its circuit breaker; both are None while Redis cannot be asked."""
 
     login: Login
     usage: Usage | None
+    breaker: breakers.State | None
 
 
 @cache
@@ -32,7 +34,8 @@ def spent() -> list[Spent]:
     found: list[Spent] = []
     for login in Login.objects.filter(enabled=True).order_by("name"):
         away = bool(found) and found[-1].usage is None  # asked once a page, not once a login
-        found.append(Spent(login, None if away else of(login.pk).usage()))
+        usage = None if away else of(login.pk).usage()
+        found.append(Spent(login, usage, None if usage is None else breakers.state(login)))
     return found
 
 

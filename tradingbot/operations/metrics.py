@@ -20,9 +20,9 @@ import redis
 from django.conf import settings
 from django.db.models.functions import Now
 
-from brokers.projectx.gateway import Call, Outcome
+from brokers.projectx.gateway import Call
 from tradingbot.models import ApiMetric, Login, Sample
-from tradingbot.operations import budgets, latencies
+from tradingbot.operations import breakers, budgets, latencies
 from tradingbot.operations.bars import counting
 from tradingbot.operations.streaming import state
 
@@ -99,8 +99,9 @@ class _Recorder:
                 log.exception("%s was not counted", call.endpoint)
 
     def _count(self, login_id: int, call: Call) -> None:
-        if call.outcome is not Outcome.OVER_BUDGET:
+        if call.left:
             budgets.of(login_id).note(call.lane)
+            breakers.count(login_id, failed=call.failed)
         names = f"{call.endpoint}|{call.outcome}"
         _count()(
             keys=[f"api:{login_id}:"],

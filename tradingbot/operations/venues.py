@@ -64,7 +64,7 @@ def _key(login: Login) -> str:
 
 
 def _client(login: Login) -> Broker:
-    from tradingbot.operations import metrics  # counts in Redis
+    from tradingbot.operations import breakers, metrics  # count in Redis
 
     way = gateway.Gateway(
         login.base_url,
@@ -72,6 +72,7 @@ def _client(login: Login) -> Broker:
         observe=metrics.observer(login.pk),
         plain_http=login.venue == Venue.PAPER,
         wall=time.time,  # noqa: TID251  the venue's Date header is the machine's time, also in a rehearsal
+        breaker=breakers.SharedBreaker(login.pk),
     )
     tokens = StoredTokens(login.pk, session.Login(way, login.user_name, login.api_key))
     return client.ProjectX(way, tokens, bracket_sign=BracketSign(settings.PROJECTX_BRACKET_TICKS))

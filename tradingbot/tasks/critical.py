@@ -8,7 +8,7 @@ from tradingbot.celery_app import app
 from tradingbot.clock import now
 from tradingbot.deadlines import give_up_at
 from tradingbot.models import Account, Order
-from tradingbot.operations import heartbeats, orders, protection, reconciliation, streaming
+from tradingbot.operations import breakers, heartbeats, orders, protection, reconciliation, streaming
 from tradingbot.operations.streaming import watching
 from tradingbot.queues import Task
 from tradingbot.tasks.fanning import fan_out, to_be_flattened, watched, with_entries_or_positions, without_stop
@@ -16,9 +16,11 @@ from tradingbot.tasks.fanning import fan_out, to_be_flattened, watched, with_ent
 
 @app.task(base=Task)
 def sweep(**_: Any) -> None:
-    """Finish orders that were left half-way, and end the block of a stream that is gone; every 5 seconds."""
+    """Finish orders that were left half-way, and see that entries are kept back by what is true; every 5 seconds."""
+    moment = now()
     streaming.end_orphaned_blocks()
-    orders.sweep(now=now(), give_up_at=give_up_at())
+    breakers.sync(now=moment)
+    orders.sweep(now=moment, give_up_at=give_up_at())
 
 
 @app.task(base=Task)

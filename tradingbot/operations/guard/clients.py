@@ -48,7 +48,7 @@ class Clients:
 
         def observe(call: gateway.Call) -> None:
             count(call)
-            if call.outcome is not gateway.Outcome.OVER_BUDGET:
+            if call.left:
                 self._calls.append(time.monotonic())
 
         way = gateway.Gateway(
