@@ -25,11 +25,16 @@ from market.orders import OrderStatus, OrderType, Side
 
 
 class BrokerError(Exception):
-    """Anything that a venue or the way to it can answer; `code` is the venue's number where it gave one."""
+    """Anything that a venue or the way to it can answer.
 
-    def __init__(self, message: str, *, code: int | None = None) -> None:
+    code   the venue's number where it gave one
+    raw    what it answered where that proves nothing, shortened and without tokens; empty if nothing came
+    """
+
+    def __init__(self, message: str, *, code: int | None = None, raw: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.raw = raw
 
 
 class NotSent(BrokerError):

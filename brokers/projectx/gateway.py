@@ -25,8 +25,7 @@ from brokers.base import (
     Refused,
 )
 from brokers.budget import Budget
-from brokers.projectx import deadlines
-from brokers.projectx.answers import judge
+from brokers.projectx import answers, deadlines
 from brokers.projectx.codes import Endpoint
 from brokers.projectx.requests import Request, encode
 
@@ -169,7 +168,7 @@ class Gateway:
             self._budget.take(lane, wait=not endpoint.mutates)
             started = time.monotonic()
             status, body = self._post(endpoint, request, token, deadline or started + self.timeouts.total)
-            answer = judge(endpoint, status, body)
+            answer = answers.judge(endpoint, status, body)
             outcome = Outcome.DONE
             return answer
         except BrokerError as error:
@@ -198,8 +197,9 @@ class Gateway:
             failure: BrokerError = NotSent(f"{endpoint.path}: {_words(error)}")
         except (httpx.HTTPError, httpx.StreamError) as error:
             failure = endpoint.lost(f"{endpoint.path}: {_words(error)}")
-        except _TooLong:
-            failure = endpoint.lost(f"{endpoint.path}: the answer is longer than {endpoint.max_bytes} bytes")
+        except _TooLong as error:
+            words = f"{endpoint.path}: the answer is longer than {endpoint.max_bytes} bytes"
+            failure = endpoint.lost(words, raw=answers.excerpt(endpoint, error.beginning))
         raise failure  # outside the handler: httpx's errors hold the request with its headers
 
     def _note_skew(self, response: httpx.Response, sent: float) -> None:
@@ -222,6 +222,10 @@ class Gateway:
 class _TooLong(Exception):
     """The body is longer than we are willing to read."""
 
+    def __init__(self, beginning: bytes) -> None:
+        super().__init__()
+        self.beginning = beginning
+
 
 def _body(response: httpx.Response, max_bytes: int) -> bytes:
     """Return the body; for a status that is not 200 as much as came, the status alone decides."""
@@ -230,7 +234,7 @@ def _body(response: httpx.Response, max_bytes: int) -> bytes:
         for part in response.iter_bytes():
             parts += part
             if len(parts) > max_bytes:
-                raise _TooLong
+                raise _TooLong(bytes(parts[: answers.KEPT]))
     except (httpx.HTTPError, _TooLong):
         if response.status_code == 200:
             raise

@@ -24,6 +24,7 @@ from brokers.base import (
     TagInUse,
 )
 from brokers.projectx import Outcome, ProjectX, Timeouts
+from brokers.projectx.answers import KEPT
 from brokers.projectx.codes import (
     CANCEL,
     CLOSE,
@@ -148,6 +149,28 @@ def test_answers_that_prove_nothing(venue: respx.MockRouter, desk: Desk, path: s
     route = venue.post(path).respond(200, content=content)
     assert type(outcome(desk, path)) is (OutcomeUnknown if path in MUTATIONS else ReadFailed)
     assert route.call_count == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "kept"),
+    [
+        (200, b'{"success":true,"orderId":NaN,"errorCode":0}', '{"success":true,"orderId":NaN,"errorCode":0}'),
+        (502, b"<html>bad gateway</html>", "<html>bad gateway</html>"),
+        (200, b'{"success":false,"errorCode":6,"errorMessage":"pending"}', '"errorCode":6'),
+        (200, b'{"order_id":7,"ok":true}', '{"order_id":7,"ok":true}'),
+        (302, b"moved", "moved"),
+        (200, b"x" * 10_000_000, "x" * KEPT),
+        (200, b"\xff\x00", "\ufffd\ufffd"),
+    ],
+)
+def test_what_was_answered_is_kept_when_it_proves_nothing(
+    venue: respx.MockRouter, desk: Desk, status: int, content: bytes, kept: str
+):
+    venue.post(PLACE.path).respond(status, content=content)
+    error = outcome(desk, PLACE.path)
+    assert isinstance(error, OutcomeUnknown)
+    assert kept in error.raw
+    assert len(error.raw) <= KEPT
 
 
 @pytest.mark.parametrize("order_id", [None, 0, -1, "7", 7.5, 2**63])

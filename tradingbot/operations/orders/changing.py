@@ -150,7 +150,7 @@ def _claim_change(order: Order, *statuses: OrderStatus) -> bool:
 
 def _change(order: Order, kind: str, now: datetime, call: Callable[[], None]) -> str | None:
     """Call the venue and keep what it said; only a read decides what is true. Returns the words of a refusal."""
-    outcome, refusal = "taken", None
+    outcome, refusal, raw = "taken", None, ""
     point(f"{kind}.before_call")
     try:
         call()
@@ -160,9 +160,9 @@ def _change(order: Order, kind: str, now: datetime, call: Callable[[], None]) ->
     except Refused as error:
         outcome = refusal = f"refused: {error}"
     except BrokerError as error:
-        outcome = f"{type(error).__name__}: {error}"
+        outcome, raw = f"{type(error).__name__}: {error}", error.raw
     point(f"{kind}.after_call")
-    order.note(f"{kind} sent", at=now, detail={"outcome": outcome})
+    order.note(f"{kind} sent", at=now, detail={"outcome": outcome} | ({"raw": raw} if raw else {}))
     point(f"{kind}.after_record")
     if outcome != "taken":
         log.warning("%s: %s %s", order, kind, outcome)

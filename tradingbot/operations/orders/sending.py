@@ -90,7 +90,7 @@ def send(order: Order, *, now: datetime) -> bool:
     except Refused as error:
         _reject(order, str(error), error.code, now)
     except OutcomeUnknown as error:
-        _unknown(order, str(error), now)
+        _unknown(order, str(error), now, raw=error.raw)
     except BaseException as error:
         _unknown(order, f"interrupted: {type(error).__name__}", now)
         raise
@@ -170,12 +170,12 @@ def _reject(order: Order, reason: str, code: int | None, now: datetime) -> None:
     log.warning("%s rejected: %s", order, reason)
 
 
-def _unknown(order: Order, reason: str, now: datetime) -> None:
+def _unknown(order: Order, reason: str, now: datetime, *, raw: str = "") -> None:
     with transaction.atomic():
         order.advance(
             OrderStatus.UNKNOWN,
             at=now,
-            detail={"reason": reason},
+            detail={"reason": reason} | ({"raw": raw} if raw else {}),
             reason=reason[:300],
             empty_reads=0,
             absent_since=None,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db.models import F
 
-from brokers.base import BracketTicks, NotSent, PlaceOrder
+from brokers.base import BracketTicks, NotSent, OutcomeUnknown, PlaceOrder
 from brokers.simulated.broker import SimulatedBroker
 from market.orders import OrderStatus, OrderType, Side
 from tests.tradingbot.operations.orders.desk import Desk
@@ -44,6 +44,30 @@ def read_again(order: Order, times: int = 5) -> None:
             absent_since=F("absent_since") - timedelta(seconds=10)
         )
     order.refresh_from_db()
+
+
+class Babbling(SimulatedBroker):
+    """A venue whose answers to a place and a cancel cannot be read."""
+
+    def place(self, order: PlaceOrder, **options: object) -> int:
+        raise OutcomeUnknown("cannot read the answer", raw="<html>502</html>")
+
+    def cancel(self, account_id: int, order_id: int) -> None:
+        raise OutcomeUnknown("cannot read the answer", raw="<html>503</html>")
+
+
+def test_what_cannot_be_read_stays_in_the_orders_history(desk: Desk) -> None:
+    working = desk.send(desk.pair())[0]
+    desk.broker.__class__ = Babbling
+    orders.request_cancel(working, by="test", now=desk.now)
+    orders.cancel(working, now=desk.now)
+    assert working.events.get(kind="cancel sent").detail["raw"] == "<html>503</html>"
+    Account.objects.update(trading_state=TradingState.ACTIVE)
+    Order.objects.filter(role="entry").update(status=OrderStatus.CANCELLED)
+    again = desk.pair().orders.filter(role="entry").first()
+    assert again is not None
+    orders.send(again, now=desk.now)
+    assert again.events.get(kind="unknown").detail["raw"] == "<html>502</html>"
 
 
 def test_an_order_that_arrived_is_adopted_by_its_tag(desk: Desk) -> None:
