@@ -1,16 +1,14 @@
 """The gate that every entry passes, whoever asks for it. Pure: the same request and state give the same verdict.
 
-The rules are looked at in one order: trading state, window and calendar, freshness, product and size, rate and count,
-daily loss and maximum loss with the worst case of the whole book, sizing. All are reported; the first failure decides.
+The rules are looked at in one order: trading state, permit, window and calendar, freshness, product and size, rate and
+count, daily loss and maximum loss with the worst case of the whole book, sizing; of a strategy's and an account's rule
+the strategy's comes first. All are reported; the first failure decides.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from zoneinfo import ZoneInfo
-
-from market.sessions import NEW_YORK
-from risk import limits, rooms, shapes
+from risk import groups, limits, margins, permit, rooms, shapes, strategy_rules, tapering
+from risk.permit import clock
 from risk.requests import EntryRequest, EntrySide
 from risk.rulebook import TRADED
 from risk.states import Exposure, RiskState
@@ -19,17 +17,18 @@ from risk.worst_cases import WorstCase, loss_a_contract, worst_case
 
 __all__ = ["Code", "EntryRequest", "EntrySide", "Exposure", "RiskState", "Rule", "Verdict", "decide"]
 
-_NEW_YORK = ZoneInfo(NEW_YORK)
-
 
 def decide(request: EntryRequest, state: RiskState) -> Verdict:
     """Return whether `request` may be sent on an account in `state`, and with how many contracts."""
     report = Report()
     _trading_state(report, state)
+    permit.standing(report, state)
     _window(report, request, state)
-    _freshness(report, request, state)
+    permit.calendar(report, state)
+    permit.prices(report, state, request.contract.symbol, has_reference=request.reference is not None)
+    permit.balance(report, state)
     shaped = all([shapes.product(report, request), shapes.quantity(report, request), shapes.sides(report, request)])
-    sizes = [rooms.lots(report, request, state), rooms.product_cap(report, request, state)] if shaped else [0]
+    sizes = _sizes(report, request, state) if shaped else [0]
     _rate(report, request, state)
     book = worst_case(state.exposures, slippage=state.slippage_ticks)
     _protection(report, state, book)
@@ -46,7 +45,26 @@ def decide(request: EntryRequest, state: RiskState) -> Verdict:
     return Verdict(True, quantity, Code.ALLOWED, sentence, tuple(report.rules))
 
 
+def _sizes(report: Report, request: EntryRequest, state: RiskState) -> list[int]:
+    """Return how many contracts fit under each rule of the strategy, then of the account."""
+    return [
+        *strategy_rules.sizes(report, request, state),
+        rooms.lots(report, request, state),
+        rooms.product_cap(report, request, state),
+        *groups.sizes(report, request, state),
+        margins.size(report, request, state),
+        tapering.size(report, request, state),
+    ]
+
+
 def _trading_state(report: Report, state: RiskState) -> None:
+    if state.overall_state == "active":
+        report.rule("all accounts", "active", "active")
+    else:
+        code = Code.REDUCE_ONLY if state.overall_state == "reduce_only" else Code.HALTED
+        word = state.overall_state.replace("_", " ")
+        text = f"All accounts are {word}: {state.overall_reason or 'nobody said why'}."
+        report.fail(code, "all accounts", word, "active", text)
     if state.trading_state == "active":
         report.rule("trading state", state.trading_state, "active")
     else:
@@ -69,15 +87,11 @@ def _trading_state(report: Report, state: RiskState) -> None:
     else:
         text = "The venue says that this account cannot trade."
         report.fail(Code.ACCOUNT_LOCKED, "venue allows trading", "no", "yes", text)
-    if state.blocked:
-        report.fail(
-            Code.LOGIN_BLOCKED, "login", state.blocked, "clear", f"The login may send no entries: {state.blocked}."
-        )
-    if not state.reconciled:
-        text = "The account has not been compared with the venue since the start."
-        report.fail(Code.NOT_RECONCILED, "reconciled", "no", "yes", text)
-    else:
-        report.rule("reconciled", "yes", "yes")
+    if state.real and not state.armed:
+        text = "The account is not armed: a person arms it for its session before real orders leave."
+        report.fail(Code.NOT_ARMED, "armed", "no", "yes", text)
+    elif state.real:
+        report.rule("armed", "yes", "yes")
     if state.strategy_halted:
         text = f"The strategy stands still for this session: {state.strategy_halted}."
         report.fail(Code.STRATEGY_HALTED, "strategy", state.strategy_halted, "running", text)
@@ -90,46 +104,16 @@ def _window(report: Report, request: EntryRequest, state: RiskState) -> None:
         report.fail(Code.NO_SESSION, "session", "none", "a calendar row", text)
     else:
         report.rule("session", session.trade_date.isoformat(), "a calendar row")
-        value, limit = _clock(state.now), f"{_clock(session.opens_at)} to {_clock(until)}"
+        value, limit = clock(state.now), f"{clock(session.opens_at)} to {clock(until)}"
         if session.opens_at <= state.now < until:
             report.rule("entry window", value, limit)
         else:
             text = f"It is {value} New York: entries are sent from {limit} only."
             report.fail(Code.OUTSIDE_WINDOW, "entry window", value, limit, text)
-    needed = (state.now + limits.CALENDAR_AHEAD).date()
-    known = state.calendar_until.isoformat() if state.calendar_until else "none"
-    if state.calendar_until and state.calendar_until >= needed:
-        report.rule("calendar known until", known, needed.isoformat())
-    else:
-        text = f"The calendar is known until {known} only: it must reach {needed}, 14 days ahead."
-        report.fail(Code.CALENDAR_ENDS, "calendar known until", known, needed.isoformat(), text)
     expired = [side.expires_at for side in request.sides if side.expires_at and side.expires_at <= state.now]
     if expired:
-        text = f"The entry was to work until {_clock(expired[0])} New York, it is {_clock(state.now)}."
-        report.fail(Code.EXPIRED, "entry valid until", _clock(expired[0]), _clock(state.now), text)
-
-
-def _freshness(report: Report, request: EntryRequest, state: RiskState) -> None:
-    limit = f"{state.price_age:.0f} s"
-    if state.prices_at is None or request.reference is None:
-        text = f"There is no price of {request.contract.symbol}: its bars have not been read."
-        report.fail(Code.STALE_PRICES, "age of prices", "none", limit, text)
-    else:
-        age = (state.now - state.prices_at).total_seconds()
-        if age <= state.price_age:
-            report.rule("age of prices", f"{age:.0f} s", limit)
-        else:
-            text = f"The newest bar of {request.contract.symbol} is {age:.0f} s old: at most {limit} are allowed."
-            report.fail(Code.STALE_PRICES, "age of prices", f"{age:.0f} s", limit, text)
-    limit = f"{limits.BALANCE_AGE:.0f} s"
-    if state.balance is None or state.balance_age is None or state.equity is None:
-        text = "The account's balance or the price of an open position is not known."
-        report.fail(Code.STALE_BALANCE, "age of balance", "none", limit, text)
-    elif state.balance_age <= limits.BALANCE_AGE:
-        report.rule("age of balance", f"{state.balance_age:.0f} s", limit)
-    else:
-        text = f"The account's balance was read {state.balance_age:.0f} s ago: at most {limit} are allowed."
-        report.fail(Code.STALE_BALANCE, "age of balance", f"{state.balance_age:.0f} s", limit, text)
+        text = f"The entry was to work until {clock(expired[0])} New York, it is {clock(state.now)}."
+        report.fail(Code.EXPIRED, "entry valid until", clock(expired[0]), clock(state.now), text)
 
 
 def _rate(report: Report, request: EntryRequest, state: RiskState) -> None:
@@ -179,7 +163,3 @@ def _sizing(report: Report, request: EntryRequest, quantity: int) -> None:
     wanted = f"at least {request.minimum_quantity} are wanted"
     text = f"{quantity} of {request.quantity} {request.contract.symbol} fit under all limits: {wanted}."
     report.fail(Code.TOO_SMALL, "size", str(quantity), str(request.minimum_quantity), text)
-
-
-def _clock(at: datetime) -> str:
-    return f"{at.astimezone(_NEW_YORK):%a %H:%M:%S}"

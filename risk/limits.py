@@ -15,6 +15,7 @@ MIN_STOP_TICKS = 4  # the venue refuses a closer stop bracket
 MAX_DISTANCE_TICKS = 100_000  # a bracket further away is a typing error
 SLIPPAGE_TICKS = 8  # reserve for each exit at a stop
 PRICE_AGE = 120.0  # market seconds: one bar missed and the time to fetch it
+CLOCK_SKEW = 5.0  # seconds between our clock and the venue's
 BALANCE_AGE = 90.0  # seconds of machine time
 CALENDAR_AHEAD = timedelta(days=14)
 ENTRIES_A_MINUTE = 6

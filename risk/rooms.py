@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from risk import limits
+from risk.exposures import contracts_by_symbol
+from risk.money import dollars
 from risk.requests import EntryRequest
 from risk.states import RiskState
 from risk.verdicts import Code, Report
@@ -13,7 +15,7 @@ from risk.worst_cases import WorstCase, fitting
 
 def lots(report: Report, request: EntryRequest, state: RiskState) -> int:
     one = limits.weight(request.contract.symbol)
-    held = limits.lots((item.contract.symbol, item.quantity) for item in state.exposures)
+    held = limits.lots(contracts_by_symbol(state.exposures).items())
     if state.max_lots is None:
         text = "The account's size limit (max lots) is not known: set it in the admin."
         report.fail(Code.NO_SIZE_LIMIT, "lots", "unknown", "required", text)
@@ -60,17 +62,17 @@ def daily_loss(report: Report, request: EntryRequest, state: RiskState, book: Wo
         return request.quantity
     if state.day_profit is None or state.balance is None or state.equity is None:
         text = "The result of the day is not known, and the account has a daily loss limit."
-        report.fail(Code.DAY_UNKNOWN, "daily loss", "unknown", _dollars(-limit), text)
+        report.fail(Code.DAY_UNKNOWN, "daily loss", "unknown", dollars(-limit), text)
         return 0
     worst = state.day_profit - (state.equity - book.equity(balance=state.balance, equity=state.equity))
     fits = fitting(worst + limit, each)
     after = worst - each * request.quantity
     if fits >= request.minimum_quantity:
         note = "" if fits >= request.quantity else f"{fits} contracts fit"
-        report.rule("worst result of the day", _dollars(after), f"above {_dollars(-limit)}", note=note)
+        report.rule("worst result of the day", dollars(after), f"above {dollars(-limit)}", note=note)
     else:
-        text = f"At the stops the day could end at {_dollars(after)}: the daily loss limit is {_dollars(-limit)}."
-        report.fail(Code.DAILY_LOSS, "worst result of the day", _dollars(after), f"above {_dollars(-limit)}", text)
+        text = f"At the stops the day could end at {dollars(after)}: the daily loss limit is {dollars(-limit)}."
+        report.fail(Code.DAILY_LOSS, "worst result of the day", dollars(after), f"above {dollars(-limit)}", text)
     return fits
 
 
@@ -82,19 +84,15 @@ def maximum_loss(report: Report, request: EntryRequest, state: RiskState, book: 
         report.fail(Code.NO_LOSS_LIMIT, "worst equity", "unknown", "required", text)
         return 0
     if state.balance is None or state.equity is None:
-        report.rule("worst equity", "unknown", f"above {_dollars(floor)}", None, "needs the balance")
+        report.rule("worst equity", "unknown", f"above {dollars(floor)}", None, "needs the balance")
         return 0
     worst = book.equity(balance=state.balance, equity=state.equity)
     fits = fitting(worst - floor, each)
     after = worst - each * request.quantity
     if fits >= request.minimum_quantity:
         note = "" if fits >= request.quantity else f"{fits} contracts fit"
-        report.rule("worst equity", _dollars(after), f"above {_dollars(floor)}", note=note)
+        report.rule("worst equity", dollars(after), f"above {dollars(floor)}", note=note)
     else:
-        text = f"At the stops the equity could fall to {_dollars(after)}: the account is lost at {_dollars(floor)}."
-        report.fail(Code.MAXIMUM_LOSS, "worst equity", _dollars(after), f"above {_dollars(floor)}", text)
+        text = f"At the stops the equity could fall to {dollars(after)}: the account is lost at {dollars(floor)}."
+        report.fail(Code.MAXIMUM_LOSS, "worst equity", dollars(after), f"above {dollars(floor)}", text)
     return fits
-
-
-def _dollars(amount: Decimal) -> str:
-    return f"-${-amount:,.2f}" if amount < 0 else f"${amount:,.2f}"

@@ -5,32 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from uuid import UUID
 
-from market.contracts import Contract
 from market.orders import Side
 from market.sessions import Session
+from risk.exposures import Exposure
 from risk.limits import SLIPPAGE_TICKS
+from risk.strategies import StrategyState
 
-
-@dataclass(frozen=True, slots=True)
-class Exposure:
-    """An open position, or an order that is or may become one.
-
-    quantity      contracts, positive
-    stop_ticks    ticks from its entry to its stop, negative when the stop secures a profit; None when it has no stop of
-                  full size that we know, which stands for an unlimited loss
-    is_position   it is open: its entry was filled and paid for
-    is_unknown    an order whose call had no answer: counts like the others, and as filled
-    """
-
-    contract: Contract
-    side: Side
-    quantity: int
-    stop_ticks: int | None
-    is_position: bool = False
-    is_unknown: bool = False
-    oco_group: UUID | None = None
+__all__ = ["Exposure", "RiskState"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +33,13 @@ class RiskState:
     entries_minute, entries_session   entry orders of the account in the last minute and in this session
     exposed_accounts    other accounts of the login that hold positions or orders
     slippage_ticks      reserve for each exit at a stop
+    real, armed         whether orders are real ones, and whether a person has armed the account for them
+    overall_state, overall_reason   the state that binds every account, and why
+    token_until         market time until which the venue's token is valid
+    bracket_mode        auto_oco, position or unknown; clock_skew: seconds between our clock and the venue's
+    margin_percent, product_percent, group_percent, taper_percent   set by a person, None: off
+    strategy            limits and doings of the strategy that asks, None for a manual order
+    rulebook            what is wrong with the firm's rules as we have them, empty if nothing is
     """
 
     now: datetime
@@ -82,3 +71,16 @@ class RiskState:
     entries_session: int = 0
     exposed_accounts: int = 0
     slippage_ticks: int = SLIPPAGE_TICKS
+    real: bool = False
+    armed: bool = False
+    overall_state: str = "active"
+    overall_reason: str = ""
+    token_until: datetime | None = None
+    bracket_mode: str = "unknown"
+    clock_skew: float | None = None
+    rulebook: str = ""
+    margin_percent: int | None = None
+    product_percent: int | None = None
+    group_percent: int | None = None
+    taper_percent: int | None = None
+    strategy: StrategyState | None = None

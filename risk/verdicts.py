@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Code(StrEnum):
@@ -16,8 +17,27 @@ class Code(StrEnum):
     STAGE_REFUSED = "stage_refused"
     ACCOUNT_LOCKED = "account_locked"
     LOGIN_BLOCKED = "login_blocked"
+    NOT_ARMED = "not_armed"
     NOT_RECONCILED = "not_reconciled"
+    TOKEN_EXPIRES = "token_expires"  # noqa: S105
+    BRACKET_MODE = "bracket_mode"
+    CLOCK_SKEW = "clock_skew"
+    RULEBOOK_INVALID = "rulebook_invalid"
     STRATEGY_HALTED = "strategy_halted"
+    STRATEGY_POSITIONS = "strategy_positions"
+    STRATEGY_ENTRIES = "strategy_entries"
+    STRATEGY_SIGNALS = "strategy_signals"
+    STRATEGY_WINDOW = "strategy_window"
+    STRATEGY_SHARE = "strategy_share"
+    STRATEGY_DAILY_LOSS = "strategy_daily_loss"
+    STRATEGY_DRAWDOWN = "strategy_drawdown"
+    LOSS_STREAK = "loss_streak"
+    REWARD_RISK = "reward_risk"
+    STOP_DISTANCE = "stop_distance"
+    TRADE_RISK = "trade_risk"
+    MARGIN = "margin"
+    PRODUCT_SHARE = "product_share"
+    GROUP_SHARE = "group_share"
     NO_SESSION = "no_session"
     CALENDAR_ENDS = "calendar_ends"
     OUTSIDE_WINDOW = "outside_window"
@@ -44,8 +64,7 @@ class Code(StrEnum):
     TOO_SMALL = "too_small"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule as it was looked at; `ok` is None where it does not apply."""
 
     name: str

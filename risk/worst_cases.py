@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from market.contracts import Contract
 from risk.costs import ROUND_TURN
+from risk.exposures import Exposure
 from risk.requests import EntrySide
-from risk.states import Exposure
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +37,19 @@ def worst_case(exposures: Iterable[Exposure], *, slippage: int) -> WorstCase | N
     sums: dict[str, list[int]] = {}
     contracts: dict[str, Contract] = {}
     for item in exposures:
-        if item.stop_ticks is None:
+        ticks = item.stop_ticks
+        if ticks is None:
             return None
-        contract = item.contract
-        sums_of = sums.get(contract.id)
-        if sums_of is None:
+        contract, quantity = item.contract, item.quantity
+        name = contract.id
+        if name not in sums:
             if contract.symbol not in ROUND_TURN:
                 return None
-            sums_of = sums[contract.id] = [0, 0, 0, 0]
-            contracts[contract.id] = contract
-        at = 0 if item.is_position else 2
-        sums_of[at] += max(0, item.stop_ticks + slippage) * item.quantity
-        sums_of[at + 1] += item.quantity
+            sums[name], contracts[name] = [0, 0, 0, 0], contract
+        sums_of, at = sums[name], 0 if item.is_position else 2
+        if ticks + slippage > 0:
+            sums_of[at] += (ticks + slippage) * quantity
+        sums_of[at + 1] += quantity
     positions = exits = orders = Decimal(0)
     for name, (position_ticks, position_size, order_ticks, order_size) in sums.items():
         contract = contracts[name]

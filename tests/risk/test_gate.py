@@ -8,9 +8,19 @@ import pytest
 
 from market.contracts import Contract
 from market.orders import OrderType
+from market.sessions import flat_by
 from risk import rulebook
 from risk.gate import Code, decide
 from tests.risk.states import ALLOWED, BUY, MARKET, MES, NOW, SELL, SESSION, order, pair, position, single, state
+
+REAL = {
+    "real": True,
+    "armed": True,
+    "token_until": flat_by(SESSION) + timedelta(seconds=1),
+    "bracket_mode": "auto_oco",
+    "clock_skew": -4.9,
+}
+ZN = Contract("CON.F.US.TYA.Z26", "ZN", D("0.015625"), D("15.625"))  # no margin is known of it
 
 
 def test_the_overnight_pair_of_three_micros_is_allowed_and_every_rule_reported():
@@ -18,7 +28,8 @@ def test_the_overnight_pair_of_three_micros_is_allowed_and_every_rule_reported()
     assert (verdict.allowed, verdict.quantity, verdict.code) == (True, 3, Code.ALLOWED)
     assert all(rule.ok is not False for rule in verdict.rules)
     assert [rule.name for rule in verdict.rules] == [
-        "trading state", "stage", "venue allows trading", "reconciled", "session", "entry window",
+        "all accounts", "trading state", "stage", "venue allows trading", "reconciled", "token valid until",
+        "bracket mode", "clock against the venue's", "rulebook", "login", "session", "entry window",
         "calendar known until", "age of prices", "age of balance", "product", "quantity", "sides", "buy price",
         "buy stop loss", "buy target", "sell price", "sell stop loss", "sell target", "lots", "product cap",
         "entry in this session", "entries in a minute", "entries in a session", "other exposed accounts",
@@ -36,7 +47,24 @@ def test_the_overnight_pair_of_three_micros_is_allowed_and_every_rule_reported()
         ({"stage": "unknown"}, Code.STAGE_REFUSED),
         ({"stage": "live"}, Code.STAGE_REFUSED),
         ({"can_trade": False}, Code.ACCOUNT_LOCKED),
-        ({"blocked": "clock skew 6 s"}, Code.LOGIN_BLOCKED),
+        ({"blocked": "missing: beat is silent"}, Code.LOGIN_BLOCKED),
+        ({"overall_state": "halted"}, Code.HALTED),
+        ({"overall_state": "reduce_only"}, Code.REDUCE_ONLY),
+        ({"overall_state": ""}, Code.HALTED),
+        ({"real": True, "armed": False}, Code.NOT_ARMED),
+        ({"real": True, "armed": True}, Code.TOKEN_EXPIRES),
+        ({"token_until": flat_by(SESSION)}, Code.TOKEN_EXPIRES),
+        ({"bracket_mode": "position"}, Code.BRACKET_MODE),
+        ({**REAL, "bracket_mode": "unknown"}, Code.BRACKET_MODE),
+        ({**REAL, "clock_skew": None}, Code.CLOCK_SKEW),
+        ({"clock_skew": -5.1}, Code.CLOCK_SKEW),
+        ({"clock_skew": 5.1}, Code.CLOCK_SKEW),
+        ({"rulebook": "two rows for XFA 50 overlap"}, Code.RULEBOOK_INVALID),
+        ({"product_percent": 3}, Code.PRODUCT_SHARE),  # 0.15 lots; one on each side takes 0.2
+        ({"group_percent": 10, "exposures": (order(4, contract=MES),)}, Code.GROUP_SHARE),
+        ({"product_percent": 50, "max_lots": None}, Code.NO_SIZE_LIMIT),
+        ({"margin_percent": 1}, Code.MARGIN),
+        ({"margin_percent": 50, "exposures": (position(1, contract=ZN),)}, Code.MARGIN),
         ({"reconciled": False}, Code.NOT_RECONCILED),
         ({"strategy_halted": "both entries filled"}, Code.STRATEGY_HALTED),
         ({"session": None}, Code.NO_SESSION),
@@ -183,3 +211,25 @@ def test_every_traded_stage_passes_and_no_other():
 
 def test_the_same_question_has_the_same_answer():
     assert decide(pair(), ALLOWED) == decide(pair(), ALLOWED)
+
+
+def test_an_armed_account_with_everything_in_place_is_allowed():
+    assert decide(pair(), state(**REAL)).allowed
+
+
+@pytest.mark.parametrize(
+    ("changes", "granted"),
+    [
+        ({"product_percent": 8}, 2),  # 0.4 lots: two on each side
+        ({"group_percent": 8, "exposures": (order(2, contract=MES),)}, 1),  # 0.2 of them are held
+        ({"margin_percent": 20}, 2),  # $10,000; one on each side binds $4,884
+        ({"margin_percent": 30, "exposures": (order(2, contract=MES),)}, 2),  # $12,470 are left of $15,000
+        ({"taper_percent": 50, "floor": D(49250)}, 2),  # $750 of $1,000: 3 x 0.75
+        ({"taper_percent": 100, "floor": D(49700)}, 1),  # $300 of $2,000: never below 1
+        ({"taper_percent": 50}, 3),
+    ],
+)
+def test_a_persons_own_limits_reduce_the_size(changes, granted):
+    verdict = decide(pair(3), state(**changes))
+    assert (verdict.allowed, verdict.quantity) == (True, granted), verdict.sentence
+    assert any("contracts" in rule.note for rule in verdict.rules) == (granted < 3)
