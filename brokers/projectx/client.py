@@ -45,7 +45,7 @@ class ProjectX:
 
     def __init__(self, gateway: Gateway, tokens: Tokens, *, bracket_sign: BracketSign = BracketSign.SIGNED) -> None:
         self._gateway = gateway
-        self._tokens = tokens
+        self.tokens = tokens
         self._bracket_sign = bracket_sign
 
     def accounts(self) -> list[AccountReport]:
@@ -172,13 +172,13 @@ class ProjectX:
 
         Logins count into the deadline of a mutation. Without enough time for one the 401 stands.
         """
-        token = self._tokens.get() or self._tokens.renew(None)
+        token = self.tokens.get() or self.tokens.renew(None)
         try:
             return self._gateway.call(endpoint, request, lane=lane, token=token, deadline=deadline)
         except LoginFailed:
             if deadline is not None and deadline - time.monotonic() < self._gateway.timeouts.login:
                 raise
-        token = self._tokens.renew(token)
+        token = self.tokens.renew(token)
         return self._gateway.call(endpoint, request, lane=lane, token=token, deadline=deadline)
 
     def _place_request(self, order: PlaceOrder) -> requests.PlaceRequest:

@@ -1,6 +1,6 @@
 """What we remember; the constraints are the rules that must hold whoever writes."""
 
-from tradingbot.models.accounts import Account, Balance, Login, Stage, TradingState
+from tradingbot.models.accounts import Account, Balance, BracketMode, Lock, Login, Stage, TradingState
 from tradingbot.models.backtests import Backtest
 from tradingbot.models.bars import BarDay, BarHour
 from tradingbot.models.contracts import Contract
@@ -10,6 +10,7 @@ from tradingbot.models.orders import Order, OrderEvent
 from tradingbot.models.positions import Fill, Position, Trade
 from tradingbot.models.processes import ApiMetric, Heartbeat, Lease, Sample, Snapshot
 from tradingbot.models.sessions import CalendarDay, SessionStep
+from tradingbot.models.states import OverallState, StateChange
 from tradingbot.models.strategies import OvernightRange, Strategy
 from tradingbot.models.stream import StreamEvent
 
@@ -20,23 +21,27 @@ __all__ = [
     "Balance",
     "BarDay",
     "BarHour",
+    "BracketMode",
     "CalendarDay",
     "Contract",
     "Decision",
     "Fill",
     "Heartbeat",
     "Lease",
+    "Lock",
     "Login",
     "Notification",
     "Order",
     "OrderEvent",
     "Outcome",
+    "OverallState",
     "OvernightRange",
     "Position",
     "Sample",
     "SessionStep",
     "Snapshot",
     "Stage",
+    "StateChange",
     "Strategy",
     "StreamEvent",
     "Trade",

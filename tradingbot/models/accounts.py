@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from simple_history.models import HistoricalRecords
@@ -33,6 +34,22 @@ class TradingState(models.TextChoices):
     HALTED = "halted", "halted"
 
 
+class Lock(models.TextChoices):
+    """Which limit was reached; it says who may let entries leave again, and when."""
+
+    NONE = "", "none"
+    DAILY_LOSS = "daily_loss", "daily loss limit"
+    MAXIMUM_LOSS = "maximum_loss", "maximum loss"
+
+
+class BracketMode(models.TextChoices):
+    """What the platform's Risk Settings say; the API does not tell. Entries carry their stop, which needs Auto OCO."""
+
+    UNKNOWN = "unknown", "unknown"
+    AUTO_OCO = "auto_oco", "Auto OCO Brackets"
+    POSITION = "position", "Position Brackets"
+
+
 class Login(models.Model):
     """One user at one venue; its accounts share a token and a rate budget."""
 
@@ -45,6 +62,9 @@ class Login(models.Model):
     token_renewed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="machine time")
     entries_blocked = models.CharField(
         max_length=500, blank=True, help_text="why no entry may be sent, empty if it may"
+    )
+    clock_skew = models.FloatField(
+        null=True, blank=True, editable=False, help_text="seconds that the venue's clock is ahead of ours"
     )
     enabled = models.BooleanField(default=True)
 
@@ -70,6 +90,33 @@ class Account(models.Model):
     state_until = models.DateTimeField(
         null=True, blank=True, help_text="when a lock ends by itself; empty: by a person"
     )
+    lock = models.CharField(
+        max_length=16,
+        choices=Lock,
+        blank=True,
+        default=Lock.NONE,
+        editable=False,
+        help_text="the limit reached",
+    )
+    lock_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="when the firm resets that limit; empty: never by itself"
+    )
+    armed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="real orders need it")
+    armed_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="when it disarms by itself; empty: when a person does"
+    )
+    bracket_mode = models.CharField(
+        max_length=16,
+        choices=BracketMode,
+        default=BracketMode.UNKNOWN,
+        help_text="as the platform shows it: Settings, Risk Settings. Real orders need Auto OCO Brackets",
+    )
+    permit_missing = models.CharField(
+        max_length=200,
+        blank=True,
+        editable=False,
+        help_text="what was told to be missing before entries may leave",
+    )
     flatten_requested_at = models.DateTimeField(null=True, blank=True, help_text="set until the account is seen flat")
     flatten_reason = models.CharField(max_length=200, blank=True)
     flat_seen_at = models.DateTimeField(null=True, blank=True, help_text="machine time of the first read that was flat")
@@ -79,6 +126,30 @@ class Account(models.Model):
     daily_loss_limit = fields.dollars(null=True, blank=True, help_text="optional, dollars below the session's start")
     max_lots = models.DecimalField(
         max_digits=6, decimal_places=1, null=True, blank=True, help_text="mini-equivalents; required to trade"
+    )
+    margin_percent = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="most margin of everything open and working, percent of equity; empty: no such rule",
+    )
+    product_percent = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="most lots of one product, percent of max lots; empty: no such rule",
+    )
+    group_percent = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="most lots of products that move together, percent of max lots; empty: no such rule",
+    )
+    taper_percent = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="sizes shrink in proportion once less than this percent of the maximum loss is left; empty: never",
     )
     highest_eod_balance = fields.dollars(null=True, blank=True, help_text="highest balance at a session's end so far")
 
@@ -96,6 +167,7 @@ class Account(models.Model):
             "reconciled_at",
             "session_start_balance",
             "flat_seen_at",
+            "permit_missing",
         ]
     )
 
@@ -118,6 +190,11 @@ class Account(models.Model):
     @property
     def venue(self) -> str:
         return self.login.venue
+
+    @property
+    def is_real(self) -> bool:
+        """Return whether orders of this account are real ones."""
+        return self.login.venue == Venue.PROJECTX
 
     @property
     def day_profit(self) -> Decimal | None:

@@ -15,9 +15,10 @@ from strategies.parameters import ParameterError, parse
 from tradingbot.models import fields
 from tradingbot.models.accounts import Account
 from tradingbot.models.contracts import Contract
+from tradingbot.models.limits import StrategyLimits
 
 
-class Strategy(models.Model):
+class Strategy(StrategyLimits):
     """One strategy at work: exactly one account and one product."""
 
     name = models.SlugField(unique=True)
@@ -34,7 +35,8 @@ class Strategy(models.Model):
     evaluations = models.PositiveIntegerField(default=0)
     history = HistoricalRecords(excluded_fields=["last_evaluated_at", "last_run_at", "last_reason", "evaluations"])
 
-    class Meta:
+    class Meta(StrategyLimits.Meta):
+        abstract = False
         ordering = ("name",)
         verbose_name_plural = "strategies"
 
@@ -48,6 +50,7 @@ class Strategy(models.Model):
             self.typed_parameters()
         except ParameterError as error:
             raise ValidationError({"parameters": list(error.errors.values())}) from error
+        self.clean_limits()
 
     def typed_parameters(self) -> Any:
         """Return the parameters as the strategy's dataclass. Raises ParameterError naming each wrong one."""

@@ -9,7 +9,7 @@ from market.orders import OrderStatus, Role
 from market.sessions import Session, capture_at, flat_by, trade_date_of, tradeable
 from tradingbot.clock import now as market_now
 from tradingbot.models import BarDay, Decision, Order, Outcome, SessionStep, Strategy, TradingState
-from tradingbot.operations import calendar, contracts, heartbeats
+from tradingbot.operations import calendar, contracts, heartbeats, risk_states, trading
 from tradingbot.operations.session_steps import new_york
 
 _STALE = timedelta(minutes=3)
@@ -37,6 +37,7 @@ def _explain(row: Strategy, day: date, now: datetime) -> Iterator[str]:
     decisions = list(Decision.objects.filter(strategy=row, session_date=day).order_by("at", "pk"))
     for decision in decisions:
         yield f"{new_york(decision.at):%H:%M:%S} {decision.get_outcome_display()}: {decision.sentence}"
+        yield from _not_kept(decision)
         for order in decision.orders.filter(parent=None).select_related("contract").order_by("pk"):
             yield f"         {_became(order)}"
     if any(decision.outcome in (Outcome.ORDERED, Outcome.DENIED, Outcome.MISSED) for decision in decisions):
@@ -44,6 +45,13 @@ def _explain(row: Strategy, day: date, now: datetime) -> Iterator[str]:
     if not decisions and day == trade_date_of(now) and now < capture_at(session) and row.enabled:
         yield f"Nothing yet: entries are decided at {new_york(capture_at(session)):%H:%M} New York."
     yield from _nothing(row, session, now)
+
+
+def _not_kept(decision: Decision) -> Iterator[str]:
+    """Return every rule that a denied entry did not keep, the first one apart: the sentence says it."""
+    failed = [rule for rule in decision.rules if rule["ok"] is False]
+    for rule in failed[1:]:
+        yield f"         also {rule['rule']}: {rule['value']}, where the limit is {rule['limit']}. {rule['note']}"
 
 
 def _became(order: Order) -> str:
@@ -67,12 +75,19 @@ def _nothing(row: Strategy, session: Session, now: datetime) -> Iterator[str]:
     account = row.account
     if not row.enabled:
         yield f"{row} is switched off."
+    if row.stopped_reason:
+        yield f"{row} stands still until a person releases it: {row.stopped_reason}."
     if row.halted_on == session.trade_date:
         yield f"{row} stands still in this session: {row.halt_reason or 'halted'}."
     if not tradeable(session):
         yield f"The session ends at {new_york(flat_by(session)):%H:%M} New York, before the range is known: no trade."
     if today and not account.enabled:
         yield f"Account {account} is disabled here."
+    overall = trading.overall()
+    if today and overall.trading_state != TradingState.ACTIVE:
+        yield f"All accounts are {overall.get_trading_state_display()}: {overall.reason}"
+    if today and account.is_real and not risk_states.is_armed(account, now=now):
+        yield f"Account {account} is not armed: no real entry leaves."
     if today and account.trading_state != TradingState.ACTIVE:
         yield f"Account {account} is {account.get_trading_state_display()}: {account.state_reason}"
     if today and not account.can_trade:

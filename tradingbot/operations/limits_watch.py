@@ -10,7 +10,7 @@ from django.db.models import Q
 from market.orders import LIVE
 from market.sessions import trade_date_of
 from risk import drawdown
-from tradingbot.models import Account, CalendarDay, Notification
+from tradingbot.models import Account, CalendarDay, Lock, Notification
 from tradingbot.operations import notifications, orders, risk_states, trading
 
 _WARN_AT = (90, 70, 50)  # percent of a limit
@@ -29,13 +29,14 @@ def check(account: Account, *, now: datetime, worth: risk_states.Worth | None = 
     limit = account.daily_loss_limit
     until = None
     reason = ""
+    lock = Lock.MAXIMUM_LOSS
     if worth.equity is not None and floor is not None and drawdown.is_breached(equity=worth.equity, floor=floor):
         reason = f"Maximum loss reached: equity ${worth.equity:,.2f}, floor ${floor:,.2f}"
     elif worth.day_profit is not None and drawdown.is_day_lost(day_profit=worth.day_profit, daily_loss_limit=limit):
         reason = f"Daily loss limit reached: {worth.day_profit:+,.2f} of {-(limit or 0):+,.2f} dollars"
-        until = _next_open(now)
+        until, lock = _next_open(now), Lock.DAILY_LOSS
     if reason:
-        halted = trading.halt(account, reason=reason, by="limit watch", until=until, now=now)
+        halted = trading.halt(account, reason=reason, by="limit watch", until=until, lock=lock, now=now)
         if halted or positions or account.orders.filter(Q(status__in=LIVE)).exists():
             orders.request_flatten(account, reason=reason, by="limit watch", now=now)
         account.refresh_from_db()

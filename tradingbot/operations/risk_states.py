@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
 from django.db.models import Q, QuerySet
 
-from market.orders import ENTRY_TAKEN, LIVE, OrderStatus, OrderType, Role, Side
+from market.orders import ENTRY_TAKEN, LIVE, OrderStatus, Role, Side
 from market.sessions import Session, flat_by, trade_date_of
 from risk import drawdown, limits, rulebook
 from risk.gate import Exposure, RiskState
 from tradingbot.clock import speed
 from tradingbot.models import Account, Balance, Contract, Order, Position, Stage, Strategy
-from tradingbot.operations import bars, statements
+from tradingbot.operations import bars, statements, strategy_states
 
+TOKEN_LASTS = 24 * 3600.0  # seconds of machine time
 _LATENCY = 5.0  # machine seconds that fetching and deciding may take on top of the age that prices may have
-_STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
-_PROTECTING = (OrderStatus.WORKING, OrderStatus.PARTIAL)
 _LIVE = [status.value for status in LIVE]
 
 
-def risk_state(account: Account, contract: Contract, strategy: Strategy | None, *, now: datetime) -> RiskState:
-    """Return the state of `account` for an entry in `contract`. Reads our own rows only; nothing unknown is guessed."""
+def risk_state(account: Account, contract: Contract | None, strategy: Strategy | None, *, now: datetime) -> RiskState:
+    """Return the state of `account` for an entry in `contract`. Reads our own rows only; nothing unknown is guessed.
+
+    Without a contract: what its permit needs to know.
+    """
     trade_date = trade_date_of(now)
     facts = _facts(account, contract, trade_date, now)
     session = facts.session
@@ -57,13 +59,32 @@ def risk_state(account: Account, contract: Contract, strategy: Strategy | None, 
         maximum_loss=account.maximum_loss,
         daily_loss_limit=account.daily_loss_limit,
         max_lots=_max_lots(account, trade_date),
-        product_cap=rulebook.product_cap(contract.symbol, rulebook.infer(account.name)[1], trade_date),
+        product_cap=_product_cap(account, contract, trade_date),
         exposures=tuple(exposures(positions, orders)),
         taken=frozenset(Side(order.side) for order in orders if _takes(order, strategy, trade_date)),
         entries_minute=facts.entries_minute,
         entries_session=facts.entries_session,
         exposed_accounts=facts.exposed_accounts,
+        real=account.is_real,
+        armed=is_armed(account, now=now),
+        overall_state=facts.overall_state,
+        overall_reason=facts.overall_reason,
+        token_until=None if facts.token_left is None else now + timedelta(seconds=facts.token_left * speed),
+        bracket_mode=account.bracket_mode,
+        clock_skew=account.login.clock_skew,
+        margin_percent=account.margin_percent,
+        product_percent=account.product_percent,
+        group_percent=account.group_percent,
+        taper_percent=account.taper_percent,
+        strategy=None
+        if strategy is None
+        else strategy_states.strategy_state(strategy, trade_date=trade_date, orders=orders, positions=positions),
     )
+
+
+def is_armed(account: Account, *, now: datetime) -> bool:
+    """Return whether a person armed the account for real orders, and it is not over."""
+    return account.armed_at is not None and (account.armed_until is None or now < account.armed_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +172,7 @@ def _position(position: Position, held: list[int], orders: list[Order]) -> list[
             (risk, order.quantity - order.filled)
             for order in orders
             if order.contract_id == position.contract_id and order.side == side.opposite
-            if (risk := _stop_ticks(order, position, side)) is not None
+            if (risk := strategy_states.stop_ticks(order, position, side)) is not None
         ]
         for risk, quantity in sorted(risks, reverse=True):
             if left and quantity > 0:
@@ -160,19 +181,6 @@ def _position(position: Position, held: list[int], orders: list[Order]) -> list[
         if left:
             found.append(Exposure(spec, side, left, None, is_position=True))
     return found
-
-
-def _stop_ticks(order: Order, position: Position, side: Side) -> int | None:
-    """Return the ticks that the position loses at this order, None if the order does not protect it."""
-    if order.type not in _STOPS or order.role not in (Role.STOP, Role.EXTERNAL):
-        return None
-    if order.status == OrderStatus.SUSPENDED:  # the venue activates it at this distance from the fill
-        return order.parent.stop_ticks if order.parent is not None and order.parent.filled else None
-    if order.status not in _PROTECTING or order.stop_price is None:
-        return None
-    price = position.average_price or order.stop_price
-    ticks = (price - order.stop_price) * side / position.contract.spec.tick_size
-    return int(ticks.to_integral_value(ROUND_CEILING))
 
 
 def _reduces(order: Order, quantity: int, held: list[int]) -> bool:
@@ -192,6 +200,9 @@ class _Facts:
     has_orders: bool
     has_positions: bool
     calendar_until: date | None
+    overall_state: str
+    overall_reason: str
+    token_left: float | None
     session: Session | None
 
 
@@ -216,20 +227,25 @@ SELECT
     EXISTS (SELECT 1 FROM tradingbot_position
             WHERE account_id = %(account)s AND (quantity <> 0 OR broker_quantity <> 0)),
     (SELECT max(trade_date) FROM tradingbot_calendarday),
+    coalesce(overall.trading_state, 'halted'), coalesce(overall.reason, 'the state of all accounts is missing'),
+    extract(epoch FROM %(token_at)s::timestamptz - statement_timestamp())::float + %(token_lasts)s,
     day.trade_date, day.opens_at, day.closes_at, day.rth_opens_at, day.early_close
 FROM (SELECT 1) always
+LEFT JOIN tradingbot_overallstate overall ON overall.id = 1
 LEFT JOIN tradingbot_calendarday day ON day.opens_at <= %(now)s AND day.closes_at > %(now)s
 ORDER BY day.trade_date
 LIMIT 1
 """
 
 
-def _facts(account: Account, contract: Contract, trade_date: date, now: datetime) -> _Facts:
+def _facts(account: Account, contract: Contract | None, trade_date: date, now: datetime) -> _Facts:
     """Read in one statement: the account is locked meanwhile, and the market does not wait."""
     values = {
         "account": account.pk,
         "login": account.login_id,
-        "contract": contract.pk,
+        "contract": contract.pk if contract else 0,
+        "token_at": account.login.token_renewed_at,
+        "token_lasts": TOKEN_LASTS,
         "read_at": account.balance_read_at,
         "balance_at": account.balance_at or now,
         "trade_date": trade_date,
@@ -238,8 +254,8 @@ def _facts(account: Account, contract: Contract, trade_date: date, now: datetime
         "live": _LIVE,
     }
     (row,) = statements.rows(_FACTS, values)
-    session = Session(*row[9:]) if row[9] else None
-    return _Facts(*(*row[:9], session))
+    session = Session(*row[12:]) if row[12] else None
+    return _Facts(*(*row[:12], session))
 
 
 def _orders(account: Account) -> list[Order]:
@@ -261,7 +277,15 @@ def _halted(strategy: Strategy | None, trade_date: date) -> str:
         return ""
     if not strategy.enabled:
         return "it is switched off"
+    if strategy.stopped_reason:
+        return f"{strategy.stopped_reason}; a person releases it"
     return (strategy.halt_reason or "halted") if strategy.halted_on == trade_date else ""
+
+
+def _product_cap(account: Account, contract: Contract | None, trade_date: date) -> int | None:
+    if contract is None:
+        return None
+    return rulebook.product_cap(contract.symbol, rulebook.infer(account.name)[1], trade_date)
 
 
 def _max_lots(account: Account, trade_date: date) -> Decimal | None:

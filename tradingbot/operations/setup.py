@@ -15,7 +15,7 @@ from django.db import transaction
 
 from tradingbot.models import Account, Contract, Login, Strategy
 from tradingbot.models.accounts import Venue
-from tradingbot.operations import accounts, bars, contracts, leases, places, reconciliation, sessions, strategies
+from tradingbot.operations import accounts, bars, contracts, leases, places, reconciliation, sessions, skew, strategies
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ def connect(*, now: datetime, progress: Callable[[str], None] = log.info) -> Non
         progress(f"{strategy}: {'on' if strategy.enabled else 'off'}, {strategy.symbol} on {strategy.account}")
     for account in Account.objects.filter(enabled=True, login__enabled=True).select_related("login"):
         accounts.refresh(account, now=now)
+        skew.check(account.login, now=now)
         differences = reconciliation.reconcile(account, now=now)
         sessions.plan(account, now=now)
         progress(f"{account}: {'; '.join(differences) or 'in agreement with the venue'}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from risk import limits
 from tradingbot.models import Login
 from tradingbot.operations import entry_blocks, notifications, venues
 
-ALERT, BLOCK = 2.0, 5.0  # seconds
+ALERT, BLOCK = 2.0, limits.CLOCK_SKEW  # seconds
 _WORDS = "the machine's clock differs from the venue's by"
 
 
@@ -19,6 +20,7 @@ def check(login: Login, *, now: datetime) -> float | None:
     skew = venues.connect(login).clock_skew()
     if skew is None:
         return None
+    Login.objects.filter(pk=login.pk).update(clock_skew=skew)
     wrong = f"{skew:+.1f} s" if abs(skew) > BLOCK else ""
     entry_blocks.put(login, _WORDS, wrong)
     if abs(skew) > ALERT:

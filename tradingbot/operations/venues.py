@@ -58,6 +58,15 @@ def forget() -> None:
     _connections.clear()
 
 
+def renew_token(login: Login) -> bool:
+    """Exchange the login's token for a fresh one; False where its client has none of its own, or the venue refuses.
+
+    The old one goes on while it is valid.
+    """
+    tokens = getattr(connect(login), "tokens", None)
+    return isinstance(tokens, StoredTokens) and tokens.exchange()
+
+
 def _key(login: Login) -> str:
     secret = hashlib.sha256(f"{login.user_name}\0{login.api_key}".encode()).hexdigest()
     return f"{os.getpid()} {login.base_url} {secret}"
@@ -96,7 +105,7 @@ class StoredTokens:
         if self._token is None or time.monotonic() - self._read_at > _REREAD:
             self._token, self._read_at = self._stored(_USELESS_AFTER), time.monotonic()
             if self._token is not None and self._stored(_REFRESH_AFTER) is None:
-                self._exchange(self._token)
+                self.exchange()
         return self._token
 
     def renew(self, stale: str | None) -> str:
@@ -110,17 +119,21 @@ class StoredTokens:
             time.sleep(0.05)
         raise NotSent("another process is logging in and does not finish")
 
-    def _exchange(self, token: str) -> None:
+    def exchange(self) -> bool:
+        """Take a fresh token while the stored one still holds; False if another process is at it, or none is given."""
+        token = self._stored(_USELESS_AFTER)
+        if token is None:
+            return False
         with leases.hold(self._lease, seconds=_WAIT * 2) as fence:
             if fence is None:
-                return
+                return False
             for fresh in (partial(self._login.validate, token), self._login.login):
                 try:
-                    self._keep(fresh(), token)
+                    if self._keep(fresh(), token) != token:
+                        return True
                 except BrokerError as error:
                     log.info("the token was not exchanged, the old one goes on: %s", error)
-                else:
-                    return
+        return False
 
     def _keep(self, token: str, stored: str | None) -> str:
         if token != stored:

@@ -7,7 +7,18 @@ from typing import Any
 from tradingbot.celery_app import app
 from tradingbot.clock import now
 from tradingbot.models import Account
-from tradingbot.operations import accounts, heartbeats, limits_watch, reconciliation, sessions, skew, trading
+from tradingbot.operations import (
+    accounts,
+    arming,
+    heartbeats,
+    limits_watch,
+    permits,
+    reconciliation,
+    sessions,
+    skew,
+    strategy_watch,
+    trading,
+)
 from tradingbot.queues import Task
 from tradingbot.tasks.fanning import fan_out, watched
 
@@ -25,12 +36,16 @@ def update_balance(*, account_id: int | None = None, **_: Any) -> None:
 
 @app.task(base=Task)
 def check_risk(*, account_id: int | None = None, **_: Any) -> None:
-    """Hold open profit at the newest prices against the limits, and end locks that have run out; every 60 seconds."""
+    """Hold account, strategies and permit against their limits, end locks that are over; every 60 seconds."""
     if account_id is None:
         trading.end_locks(now=now())
+        arming.end_arming(now=now())
         fan_out(check_risk, watched(), seconds=60)
     else:
-        limits_watch.check(_account(account_id), now=now())
+        account, moment = _account(account_id), now()
+        limits_watch.check(account, now=moment)
+        strategy_watch.check(account, now=moment)
+        permits.watch(account, now=moment)
 
 
 @app.task(base=Task)

@@ -41,7 +41,7 @@ def test_more_than_five_seconds_keep_entries_back_until_the_clocks_agree(desk: D
     decision = desk.pair()
     assert check(desk, -7.2) == "the machine's clock differs from the venue's by -7.2 s"
     assert {order.status for order in desk.send(decision)} == {"new"}
-    assert desk.pair().code == "login_blocked"
+    assert desk.pair().code == "clock_skew"
     assert check(desk, 0.0) == ""
     assert {order.status for order in desk.send(decision) if order.role == Role.ENTRY} == {"working"}
 

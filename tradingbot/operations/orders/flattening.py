@@ -15,7 +15,7 @@ from market.orders import LIVE, OrderStatus, Role
 from market.sessions import flat_by, regular_session, trade_date_of
 from tradingbot.clock import clock
 from tradingbot.faults import point
-from tradingbot.models import Account, CalendarDay, Contract, Order, Position, TradingState
+from tradingbot.models import Account, CalendarDay, Contract, Order, Position, StateChange, TradingState
 from tradingbot.operations import leases, notifications, reconciliation, snapshots, trading, venues
 from tradingbot.operations.orders.changing import cancel, request_cancel
 
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _CLOSE_IN_FLIGHT = timedelta(seconds=5)
 _CLAIM_IS_FRESH = 2.0  # seconds from a claim to its call
 _TWO_READS_APART = timedelta(seconds=2)
+FLATTEN = StateChange.Kind.FLATTEN
 _ALERTS = (timedelta(seconds=30), timedelta(seconds=120))
 
 
@@ -38,7 +39,8 @@ def request_flatten(account: Account, *, reason: str, by: str, now: datetime) ->
         if account.flatten_requested_at is not None:
             return False
         account.flatten_requested_at, account.flatten_reason, account.flat_seen_at = now, reason[:200], None
-        if account.trading_state == TradingState.ACTIVE:
+        before = account.trading_state
+        if before == TradingState.ACTIVE:
             account.trading_state = TradingState.REDUCE_ONLY
             account.state_reason, account.state_until = reason[:300], session_end
         account.save(
@@ -51,6 +53,7 @@ def request_flatten(account: Account, *, reason: str, by: str, now: datetime) ->
                 "state_until",
             ]
         )
+        trading.record(account, before, "flattening", kind=FLATTEN, by=by, reason=reason, now=now)
         notifications.notify("position", f"{account}: flattening", account=account, body=f"{reason} (by {by})", now=now)
         point("flatten.before_request")
     point("flatten.after_request")
@@ -59,7 +62,12 @@ def request_flatten(account: Account, *, reason: str, by: str, now: datetime) ->
 
 
 def emergency_stop(*, reason: str, by: str, now: datetime) -> list[Account]:
-    """Halt every account and have it flattened; workers do it, `flatten_requested_at` stays until it is seen."""
+    """Halt everything and have every account flattened; returns the accounts.
+
+    Workers and guard do it, whoever is there; `flatten_requested_at` stays until an account is seen flat. All accounts
+    are halted as one first, so that none is missed that is found in between; each until a person resumes it.
+    """
+    trading.halt_all(reason=f"emergency stop: {reason}", by=by, now=now)
     accounts = list(Account.objects.filter(enabled=True))
     for account in accounts:
         trading.halt(account, reason=f"emergency stop: {reason}", by=by, now=now)
@@ -176,6 +184,8 @@ def _seen_flat(account: Account, now: datetime) -> bool:
         if not done:
             return False
         Position.objects.filter(account=account).update(close_sent_at=None, broker_quantity=0)
+        why = account.flatten_reason
+        trading.record(account, "flattening", "flat", kind=FLATTEN, by="two reads", reason=why, now=now)
         notifications.notify(
             "position",
             f"{account}: flat",

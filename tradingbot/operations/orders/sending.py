@@ -13,20 +13,26 @@ from django.db import transaction
 from brokers.base import BracketTicks, Lane, NotSent, OutcomeUnknown, PlaceOrder, Refused, TagInUse
 from market.orders import OrderStatus, OrderType, Role, Side
 from tradingbot.faults import point
-from tradingbot.models import Order
+from tradingbot.models import Account, BracketMode, Order
 from tradingbot.operations import notifications, snapshots, statements, venues
 
 log = logging.getLogger(__name__)
 
 _CLAIM_IS_FRESH = 2.0  # seconds from the claim to the call
 _BACK_OFF = (2, 4, 8)  # seconds after attempts that provably never left; then the order is rejected
-# The claim: the account's row is locked, so that a halt waits or wins, the order moves and leaves its event; all or
-# nothing, in one round trip that is its own transaction.
+# The claim: the account's row is locked, for an entry the row of all accounts shared, so that a halt waits or wins; the
+# order moves and leaves its event; all or nothing, in one round trip that is its own transaction.
 _CLAIM = """
-WITH open AS (
+WITH all_may AS (
+    SELECT id FROM tradingbot_overallstate WHERE NOT %(reduces)s AND trading_state = 'active' FOR SHARE
+), open AS (
     SELECT account.id FROM tradingbot_account account JOIN tradingbot_login login ON login.id = account.login_id
     WHERE account.id = %(account)s
-      AND (%(reduces)s OR (account.trading_state = 'active' AND account.enabled AND login.entries_blocked = ''))
+      AND (%(reduces)s OR (
+        account.trading_state = 'active' AND account.enabled AND login.entries_blocked = ''
+        AND EXISTS (SELECT id FROM all_may)
+        AND (login.venue <> 'projectx' OR (account.armed_at IS NOT NULL
+             AND (account.armed_until IS NULL OR account.armed_until > %(now)s)))))
     FOR UPDATE OF account
 ), claimed AS (
     UPDATE tradingbot_order claim
@@ -152,6 +158,8 @@ def _accept(order: Order, broker_order_id: int, now: datetime) -> bool:
 
 
 def _reject(order: Order, reason: str, code: int | None, now: datetime) -> None:
+    if order.role == Role.ENTRY and "Position Brackets" in reason:  # the venue's words, which may change: only a help
+        Account.objects.filter(pk=order.account_id).update(bracket_mode=BracketMode.POSITION)
     with transaction.atomic():
         if not order.advance(
             OrderStatus.REJECTED, at=now, detail={"reason": reason, "code": code}, reason=reason[:300]

@@ -12,7 +12,8 @@ from django.db.models.functions import Now
 
 from brokers.base import BrokerError
 from market.orders import OrderStatus, Role
-from tradingbot.models import Account, Order
+from tradingbot.models import Account, Order, OverallState, TradingState
+from tradingbot.models.accounts import Venue
 from tradingbot.models.orders import OrderQuerySet
 from tradingbot.operations.orders.changing import cancel, modify, request_cancel
 from tradingbot.operations.orders.resolving import end_ghosts, expire_claims, resolve
@@ -52,6 +53,8 @@ def _finish_all(among: OrderQuerySet, now: datetime, give_up_at: float | None, *
     touched = 0
     for order in _overdue(among, now):
         touched += request_cancel(order, by="its end", now=now)
+    for order in _withdrawn(among, now):
+        touched += request_cancel(order, by="no entries now", now=now)
     for order in _left_over(among):
         if order.status in _RESTING and not moves:
             continue
@@ -104,3 +107,15 @@ def _overdue(among: OrderQuerySet, now: datetime) -> list[Order]:
             Q(status__in=_RESTING, expires_at__lte=now) | Q(status=OrderStatus.GHOST, filled__lt=F("quantity"))
         )
     )
+
+
+def _withdrawn(among: OrderQuerySet, now: datetime) -> list[Order]:
+    """Return entries that may still fill on an account that takes none: halted, reduce only, or no longer armed."""
+    armed = Q(account__armed_at__isnull=False) & (
+        Q(account__armed_until__isnull=True) | Q(account__armed_until__gt=now)
+    )
+    bound = ~Q(account__trading_state=TradingState.ACTIVE) | (Q(account__login__venue=Venue.PROJECTX) & ~armed)
+    entries = among.filter(role=Role.ENTRY, status__in=(OrderStatus.NEW, *_RESTING))
+    if not OverallState.objects.exclude(trading_state=TradingState.ACTIVE).exists():
+        entries = entries.filter(bound)
+    return list(entries)
