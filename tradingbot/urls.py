@@ -17,6 +17,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/front/", front.part, name="front"),
     path("admin/halt/", admin.site.admin_view(steering.halt_all), name="halt-all"),
+    path("admin/reduce-only/", admin.site.admin_view(steering.reduce_all), name="reduce-all"),
     path("admin/resume/", admin.site.admin_view(steering.resume_all), name="resume-all"),
     path("admin/flatten/", admin.site.admin_view(steering.flatten_all), name="flatten-all"),
     path("admin/figures/", admin.site.admin_view(figures.page), name="figures"),

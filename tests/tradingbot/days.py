@@ -21,6 +21,7 @@ from tradingbot.models import (
     Outcome,
     OvernightRange,
     Position,
+    StateChange,
     Strategy,
     Trade,
 )
@@ -144,4 +145,5 @@ def traded() -> Day:
         net=D("18.52"),
         exit_role=Role.TARGET,
     )
+    StateChange.objects.create(account=account, kind="state", at=at, before="halted", after="active", by="ada")
     return Day(account, contract, strategy, decision, entry, stop, target, fill)

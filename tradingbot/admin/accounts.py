@@ -9,7 +9,9 @@ from django.contrib import admin
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.decorators import action
 from unfold.enums import ActionVariant
@@ -17,10 +19,10 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminURLInputWidget
 
 from tradingbot import clock
 from tradingbot.admin import columns
-from tradingbot.admin.confirming import ask
+from tradingbot.admin.confirming import NameForm, ResumeForm, ask
 from tradingbot.admin.facts import FactAdmin, PanelAdmin
-from tradingbot.models import Account, Balance, Login
-from tradingbot.operations import hints, orders, trading
+from tradingbot.models import Account, Balance, Login, StateChange, TradingState
+from tradingbot.operations import arming, hints, orders, permits, trading
 from tradingbot.templatetags import exchange
 
 
@@ -65,6 +67,26 @@ EQUITY = columns.column("num_equity", "equity", lambda row: exchange.dollars(row
 OPEN = columns.profit("open_profit", "open P&L", order="open_profit")
 
 
+def _permit(account: Account) -> SafeString:
+    rules = [
+        {"rule": rule.name, "value": rule.value, "limit": rule.limit, "ok": rule.ok, "note": rule.note}
+        for rule in permits.rules(account, now=clock.now())
+    ]
+    return render_to_string("panel/rules.html", {"rules": rules})
+
+
+def _margin(account: Account) -> str:
+    bound = permits.margin(account, now=clock.now())
+    if bound.dollars is None:
+        return "not known of everything that is open"
+    share = "" if bound.percent is None else f", {bound.percent:.1f} % of equity"
+    return f"{exchange.dollars(bound.dollars)}{share}"
+
+
+PERMIT = columns.column("permit", "permit", _permit)
+MARGIN = columns.column("margin", "margin of what is open and works", _margin)
+
+
 @admin.register(Account)
 class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
     list_display = (
@@ -81,7 +103,8 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
     list_select_related = ("login",)
     list_filter = ("trading_state", "stage", "enabled", "login")
     titles = {"trading_state": "state", "state_until": "until", "can_trade": "venue allows", "selected": "default"}
-    actions_row = actions_detail = ("flatten", "halt", "resume", "choose")
+    actions_row = ("flatten", "halt", "resume", "choose")
+    actions_detail = ("flatten", "halt", "reduce", "resume", "arm", "disarm", "choose")
     readonly_fields = (
         "login",
         "name",
@@ -91,12 +114,18 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
         "trading_state",
         "state_reason",
         "state_until",
+        "lock",
+        "lock_until",
+        "armed_at",
+        "armed_until",
         "flatten_requested_at",
         "flatten_reason",
         "balance",
         "balance_at",
         "session_start_balance",
         DAY,
+        MARGIN,
+        PERMIT,
         "reconciled_at",
     )
     fieldsets = (
@@ -106,20 +135,35 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
                 "fields": (
                     ("name", "login", "broker_account_id"),
                     ("stage", "enabled", "selected"),
-                    ("can_trade", "reconciled_at"),
+                    ("can_trade", "reconciled_at", "bracket_mode"),
                 )
             },
         ),
         (
             "State",
-            {"fields": (("trading_state", "state_reason", "state_until"), ("flatten_requested_at", "flatten_reason"))},
+            {
+                "fields": (
+                    ("trading_state", "state_reason", "state_until"),
+                    ("lock", "lock_until"),
+                    ("armed_at", "armed_until"),
+                    ("flatten_requested_at", "flatten_reason"),
+                )
+            },
         ),
-        ("Money", {"fields": (("balance", "balance_at"), ("session_start_balance", DAY))}),
+        ("Permit", {"fields": (PERMIT,), "description": "What must stand before any entry, as it is now."}),
+        ("Money", {"fields": (("balance", "balance_at"), ("session_start_balance", DAY), MARGIN)}),
         (
             "Limits of the firm",
             {
                 "fields": (("start_balance", "maximum_loss"), ("daily_loss_limit", "max_lots"), "highest_eod_balance"),
                 "description": "An entry is refused while a required limit is empty.",
+            },
+        ),
+        (
+            "Limits of your own",
+            {
+                "fields": (("product_percent", "group_percent"), ("margin_percent", "taper_percent")),
+                "description": "Each is off while it is empty; docs/risk.md has the formulas.",
             },
         ),
     )
@@ -163,8 +207,30 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
         return ask(
             request,
             title=f"Halt {account}?",
-            text="No new entry is sent from now on. Open positions keep their stops and targets.",
+            text="No new entry is sent from now on, and entries that work are cancelled. Open positions keep their "
+            "stops and targets.",
             button="Halt entries",
+            back=_back(account),
+            run=run,
+            with_reason=True,
+        )
+
+    @action(description="Reduce only", icon="compress", permissions=["change"])
+    def reduce(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        account = get_object_or_404(Account, pk=object_id)
+
+        def run(reason: str) -> str:
+            by, state = request.user.get_username(), TradingState.REDUCE_ONLY
+            trading.halt(account, reason=reason, by=by, now=clock.now(), state=state)
+            account.refresh_from_db()
+            return f"{account} is {account.get_trading_state_display()}: no new entries; strategies may close."
+
+        return ask(
+            request,
+            title=f"Only reduce on {account}?",
+            text="No new entry is sent from now on, and entries that work are cancelled. Positions keep their stops "
+            "and targets, and strategies may close them.",
+            button="Reduce only",
             back=_back(account),
             run=run,
             with_reason=True,
@@ -174,19 +240,59 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
     def resume(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         account = get_object_or_404(Account, pk=object_id)
 
-        def run(reason: str) -> str:
-            trading.resume(account, by=request.user.get_username(), now=clock.now())
+        def run(reason: str, override: str) -> str:
+            by = request.user.get_username()
+            trading.resume(account, by=by, now=clock.now(), reason=reason, override=override)
             return f"{account} trades again."
 
         return ask(
             request,
             title=f"Resume {account}?",
             text=f"It is {account.get_trading_state_display()}: {account.state_reason or 'no reason given'}. "
-            "Entries are allowed again.",
+            "Entries are allowed again. After a maximum loss a reason is required.",
             button="Resume trading",
             back=_back(account),
             run=run,
+            asks=ResumeForm,
             tone="good",
+        )
+
+    @action(description="Arm", icon="lock_open", permissions=["change"], variant=ActionVariant.WARNING)
+    def arm(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        account = get_object_or_404(Account.objects.select_related("login"), pk=object_id)
+
+        def run(typed: str) -> str:
+            until = arming.arm(account, name=typed, by=request.user.get_username(), now=clock.now())
+            return f"{account} is armed until {exchange.moment(until)}: real entries may leave."
+
+        return ask(
+            request,
+            title=f"Arm {account} for real orders?",
+            text="Real entries may leave until the session's flat time, then it disarms by itself. By typing its name "
+            "you also say that the platform shows Auto OCO Brackets under Settings, Risk Settings.",
+            button="Arm",
+            back=_back(account),
+            run=run,
+            asks=NameForm,
+        )
+
+    @action(description="Disarm", icon="lock", permissions=["change"])
+    def disarm(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        account = get_object_or_404(Account, pk=object_id)
+
+        def run(reason: str) -> str:
+            done = arming.disarm(account, by=request.user.get_username(), reason=reason, now=clock.now())
+            return f"{account} is disarmed: no real entry leaves." if done else f"{account} was not armed."
+
+        return ask(
+            request,
+            title=f"Disarm {account}?",
+            text="No real entry leaves from now on, and entries that work are cancelled. What protects and closes "
+            "goes on.",
+            button="Disarm",
+            back=_back(account),
+            run=run,
+            with_reason=True,
         )
 
     @action(description="Use by default", icon="star", permissions=["change"])
@@ -224,3 +330,12 @@ class BalanceAdmin(FactAdmin):
     list_filter = ("account", "end_of_day", "session_date")
     date_hierarchy = "session_date"
     fields = (("account", "session_date", "at"), ("balance", OPEN, EQUITY), ("floor", "end_of_day"))
+
+
+@admin.register(StateChange)
+class StateChangeAdmin(FactAdmin):
+    list_display = ("at", "account", "kind", "before", "after", "by", "reason", "until")
+    list_select_related = ("account",)
+    list_filter = ("kind", "account")
+    search_fields = ("reason", "by")
+    fields = (("at", "machine_at"), ("account", "kind"), ("before", "after"), ("by", "reason"), "until")

@@ -17,6 +17,24 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(max_length=200, widget=UnfoldAdminTextInputWidget({"autofocus": True}))
 
 
+class NameForm(forms.Form):
+    """A name that a person types to show that this one is meant."""
+
+    typed = forms.CharField(label="type the account's name", max_length=64, widget=UnfoldAdminTextInputWidget())
+
+
+class ResumeForm(forms.Form):
+    """Why it goes on, and the account's name where a lock is to end before its time."""
+
+    reason = forms.CharField(max_length=200, required=False, widget=UnfoldAdminTextInputWidget({"autofocus": True}))
+    override = forms.CharField(
+        label="the account's name, to lift a daily loss lock before its time",
+        max_length=64,
+        required=False,
+        widget=UnfoldAdminTextInputWidget(),
+    )
+
+
 class EmptyForm(forms.Form):
     """Nothing to fill in."""
 
@@ -28,18 +46,22 @@ def ask(
     text: str,
     button: str,
     back: str,
-    run: Callable[[str], str],
+    run: Callable[..., str],
     with_reason: bool = False,
+    asks: type[forms.Form] | None = None,
     tone: str = "bad",
 ) -> HttpResponseBase:
-    """Show the question; on POST call `run(reason)`, show the sentence that it returns, and go `back`.
+    """Show the question; on POST call `run` with what was typed, show the sentence that it returns, and go `back`.
+
+    asks   a form whose fields `run` takes in their order; by default a reason, or an empty text without one
 
     A ValueError of `run` is the operation's refusal: its text is shown instead.
     """
-    form = (ReasonForm if with_reason else EmptyForm)(request.POST if request.method == "POST" else None)
+    asked = asks or (ReasonForm if with_reason else EmptyForm)
+    form = asked(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            messages.success(request, run(form.cleaned_data.get("reason", "")))
+            messages.success(request, run(*form.cleaned_data.values() or ("",)))
         except ValueError as error:
             messages.error(request, str(error))
         return HttpResponseRedirect(back)

@@ -23,7 +23,7 @@ from tradingbot.models import (
     Strategy,
     TradingState,
 )
-from tradingbot.operations import bars, decisions, heartbeats, sessions, streaming
+from tradingbot.operations import arming, bars, decisions, heartbeats, sessions, streaming, trading
 from tradingbot.operations.risk_states import floor_of, worth_of
 
 _FORGOTTEN = 86_400  # machine seconds after which a silent process is one that is no longer run
@@ -53,13 +53,17 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """One account with the day's profit, open positions included, and the dollars left above the floor."""
+    """One account with the day's profit, open positions included, and the dollars left above the floor.
+
+    armed   in a word, empty on paper
+    """
 
     account: Account
     day: Decimal | None
     open_profit: Decimal | None
     floor: Decimal | None
     room: Decimal | None
+    armed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ def read(now: datetime) -> Overview:
         session=session,
         state=_state(accounts, signs),
         mode=mode(now),
-        wallets=[_wallet(account, positions, today) for account in accounts],
+        wallets=[_wallet(account, positions, today, now) for account in accounts],
         holdings=holdings,
         orders=live,
         workers=_workers(strategies, today),
@@ -177,11 +181,11 @@ def _holding(position: Position, live: list[Order], newest: list[Newest]) -> Hol
     )
 
 
-def _wallet(account: Account, positions: list[Position], today: date) -> Wallet:
+def _wallet(account: Account, positions: list[Position], today: date, now: datetime) -> Wallet:
     mine = [position for position in positions if position.account_id == account.pk]
     worth, floor = worth_of(account, mine, trade_date=today), floor_of(account)
     room = None if worth.equity is None or floor is None else worth.equity - floor
-    return Wallet(account, worth.day_profit, worth.open_profit, floor, room)
+    return Wallet(account, worth.day_profit, worth.open_profit, floor, room, arming.state(account, now=now))
 
 
 def _workers(strategies: list[Strategy], today: date) -> list[Worker]:
@@ -206,6 +210,13 @@ def _worker(strategy: Strategy, decision: Decision | None, today: date) -> Worke
 def _state(accounts: list[Account], signs: list[heartbeats.Sign]) -> State:
     if not accounts:
         return State("No account", "quiet", "Nothing can be traded before the venue has listed an account.")
+    overall = trading.overall()
+    if overall.trading_state != TradingState.ACTIVE:
+        word = overall.get_trading_state_display()
+        flattening = sum(account.flatten_requested_at is not None for account in accounts)
+        also = f" {flattening} of {len(accounts)} account(s) being closed now." if flattening else ""
+        sentence = f"Every account, by {overall.by or 'nobody'}: {overall.reason or 'no reason given'}.{also}"
+        return State(f"All {word}", "bad" if overall.trading_state == TradingState.HALTED else "warn", sentence)
     silent = [sign.name for sign in signs if not sign.alive and sign.age < _FORGOTTEN]
     for word, tone, sentence, which in (
         ("Flattening", "bad", "being closed now", [a for a in accounts if a.flatten_requested_at]),

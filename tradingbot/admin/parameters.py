@@ -28,7 +28,7 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Strategy
-        fields = ("name", "kind", "account", "symbol", "enabled")
+        fields = ("name", "kind", "account", "symbol", "enabled", *Strategy.LIMITS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

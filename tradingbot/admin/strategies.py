@@ -20,16 +20,25 @@ from tradingbot.admin.confirming import ask
 from tradingbot.admin.facts import FactAdmin, PanelAdmin
 from tradingbot.admin.parameters import PREFIX, NewStrategyForm, form_for, specs_of
 from tradingbot.models import Contract, OvernightRange, Strategy
-from tradingbot.operations import hints
+from tradingbot.operations import hints, strategy_watch
 from tradingbot.operations import strategies as operation
 from tradingbot.templatetags import exchange
 
 _IN_A_ROW = 3
+_LIMITS = (
+    ("max_positions", "max_entries_a_day", "max_signals_a_day"),
+    ("min_reward_risk", "max_stop_points", "max_risk_dollars"),
+    ("entry_windows", "entry_zone"),
+    ("daily_loss_dollars", "daily_loss_share", "drawdown_dollars"),
+    ("loss_streak", "cooldown_minutes", "buffer_dollars"),
+)
 
 
 def _state(strategy: Strategy) -> SafeString:
     if not strategy.enabled:
         return exchange.badge("off", "quiet")
+    if strategy.stopped_reason:
+        return exchange.badge("stopped by its drawdown", "bad")
     if strategy.halted_on:
         return exchange.badge(f"halted {strategy.halted_on}", "warn")
     return exchange.badge("on", "good")
@@ -50,10 +59,12 @@ class StrategyAdmin(SimpleHistoryAdmin, PanelAdmin):
     list_select_related = ("account",)
     list_filter = ("enabled", "kind", "account")
     actions = ("start", "stop")
-    actions_row = actions_detail = ("toggle", "run_now")
+    actions_row = ("toggle", "run_now")
+    actions_detail = ("toggle", "run_now", "release")
     readonly_fields = (
         "halted_on",
         "halt_reason",
+        "stopped_reason",
         "last_reason",
         "last_evaluated_at",
         "last_run_at",
@@ -74,7 +85,18 @@ class StrategyAdmin(SimpleHistoryAdmin, PanelAdmin):
         fieldsets = (
             (None, {"fields": (("name", "kind", "account"), ("enabled", *symbol))}),
             ("Parameters", {"fields": rows}),
-            ("Today", {"fields": (("halted_on", "halt_reason"), "last_reason", self.readonly_fields[3:])}),
+            (
+                "Limits of this strategy",
+                {
+                    "fields": _LIMITS,
+                    "description": "Each is off while it is empty. They are looked at before the account's; "
+                    "docs/risk.md says what each counts.",
+                },
+            ),
+            (
+                "Today",
+                {"fields": (("halted_on", "halt_reason"), "stopped_reason", "last_reason", self.readonly_fields[4:])},
+            ),
         )
         return self.shown(fieldsets, request, obj)
 
@@ -120,6 +142,27 @@ class StrategyAdmin(SimpleHistoryAdmin, PanelAdmin):
             back=_back(strategy),
             run=lambda reason: _switched(strategy, not strategy.enabled, request),
             tone="bad" if strategy.enabled else "good",
+        )
+
+    @action(description="Release", icon="play_arrow", permissions=["change"])
+    def release(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        strategy = get_object_or_404(Strategy, pk=object_id)
+
+        def run(reason: str) -> str:
+            by = request.user.get_username()
+            released = strategy_watch.release(strategy, by=by, reason=reason, now=clock.now())
+            return f"{strategy} may trade again." if released else f"{strategy} was not stopped by its drawdown."
+
+        return ask(
+            request,
+            title=f"Release {strategy}?",
+            text=f"Why it was stopped: {strategy.stopped_reason or 'it is not stopped'}. Its drawdown is counted from "
+            "now on.",
+            button="Release",
+            back=_back(strategy),
+            run=run,
+            with_reason=True,
+            tone="good",
         )
 
     @action(description="Evaluate now", icon="bolt", permissions=["change"])

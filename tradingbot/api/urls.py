@@ -9,7 +9,7 @@ from rest_framework.authtoken.views import ObtainAuthToken
 from rest_framework.permissions import IsAdminUser
 from rest_framework.routers import SimpleRouter
 
-from tradingbot.api import views
+from tradingbot.api import states, views
 from tradingbot.api.orders import OrderViewSet
 
 router = SimpleRouter()
@@ -23,6 +23,9 @@ router.register("strategies", views.StrategyViewSet)
 urlpatterns = [
     path("v1/", include(router.urls)),
     path("v1/emergency-stop/", views.EmergencyStop.as_view(), name="emergency-stop"),
+    path("v1/trading-state/", states.Overall.as_view(), name="trading-state"),
+    path("v1/accounts/<int:pk>/trading-state/", states.OfAccount.as_view(), name="account-trading-state"),
+    path("v1/accounts/<int:pk>/permit/", states.Permit.as_view(), name="account-permit"),
     path("v1/token/", ObtainAuthToken.as_view(), name="api-token"),
     path("schema/", SpectacularAPIView.as_view(permission_classes=[IsAdminUser]), name="api-schema"),
     path(

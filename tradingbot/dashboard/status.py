@@ -11,7 +11,8 @@ from redis import RedisError
 
 from tradingbot.clock import clock
 from tradingbot.models import Account, BarDay, Login, Order, Strategy
-from tradingbot.operations import heartbeats, sessions, streaming
+from tradingbot.operations import arming, heartbeats, permits, sessions, streaming, trading
+from tradingbot.operations.orders.opening import rule_row
 from tradingbot.queues import LIMITS, waiting
 
 REQUIRED = (*(f"worker-{queue}" for queue in LIMITS), "beat", "guard")
@@ -31,7 +32,7 @@ def read(now: datetime, *, with_accounts: bool) -> dict[str, Any]:
     session = sessions.current(now)
     bars = _bars(now, is_open=session is not None)
     missing += [f"{symbol}: no closed bar for {bar['age_seconds']} s" for symbol, bar in bars.items() if bar["stale"]]
-    accounts = list(Account.objects.filter(enabled=True))
+    accounts = list(Account.objects.filter(enabled=True).select_related("login"))
     unread = sum(account.reconciled_at is None for account in accounts)
     if unread:
         missing.append(f"{unread} account(s) not reconciled with the venue since the start")
@@ -47,12 +48,13 @@ def read(now: datetime, *, with_accounts: bool) -> dict[str, Any]:
         "streams": {d.login.name: _stream(d) for d in streaming.deliveries(Login.objects.filter(enabled=True))},
         "session": session.trade_date if session else None,
         "bars": bars,
+        "trading_state": trading.overall().trading_state,
         "trading_states": Counter(account.trading_state for account in accounts),
         "reconciled": bool(accounts) and not unread,
         "orders": dict(Order.objects.live().values_list("status").annotate(Count("pk")).order_by()),
     }
     if with_accounts:
-        report["accounts"] = [_account(account) for account in accounts]
+        report["accounts"] = [_account(account, now) for account in accounts]
     return report
 
 
@@ -85,7 +87,8 @@ def _stream(delivery: streaming.Delivery) -> dict[str, Any]:
     }
 
 
-def _account(account: Account) -> dict[str, Any]:
+def _account(account: Account, now: datetime) -> dict[str, Any]:
+    report = permits.read(account, now=now)
     return {
         "name": account.name,
         "trading_state": account.trading_state,
@@ -93,4 +96,7 @@ def _account(account: Account) -> dict[str, Any]:
         "balance": account.balance,
         "day_profit": account.day_profit,
         "reconciled_at": account.reconciled_at,
+        "lock": account.lock,
+        "armed": arming.state(account, now=now),
+        "permit": {"code": report.code, "rules": [rule_row(rule) for rule in report.rules]},
     }

@@ -115,9 +115,19 @@ def test_halting_asks_first_and_wants_a_reason(panel, day):
     assert "reason: This field is required." in words(panel.post("/admin/halt/")).replace("Reason", "reason")
     assert Account.objects.get().trading_state == TradingState.ACTIVE
     response = panel.post("/admin/halt/", {"reason": "news at ten"}, follow=True)
-    assert "1 account(s) halted" in words(response)
-    account = Account.objects.get()
-    assert (account.trading_state, account.state_reason) == (TradingState.HALTED, "news at ten")
+    assert "All accounts are halted: no new entries" in words(response)
+    assert "All halted Every account, by ada: news at ten." in words(response)
+    overall = trading.overall()
+    assert (overall.trading_state, overall.reason, overall.by) == (TradingState.HALTED, "news at ten", "ada")
+    panel.post("/admin/resume/")
+    assert trading.overall().trading_state == TradingState.ACTIVE
+
+
+def test_reduce_only_is_a_button_of_its_own(panel, day):
+    assert "Reduce only" in words(panel.get("/admin/"))
+    assert "Only reduce, on all accounts?" in words(panel.get("/admin/reduce-only/"))
+    page = panel.post("/admin/reduce-only/", {"reason": "thin market"}, follow=True)
+    assert "All reduce only Every account, by ada: thin market." in words(page)
 
 
 def test_resuming_tells_which_account_cannot(panel, day):

@@ -193,6 +193,7 @@ def test_one_account_is_the_default(panel, day):
 
 def test_limits_are_edited_and_the_editor_remembered(panel, day):
     form = {"stage": "combine", "enabled": "on", "start_balance": "50000", "maximum_loss": "1500", "max_lots": "5"}
+    form |= {"bracket_mode": "auto_oco", "group_percent": "60"}
     page = address("change", Account, day.account.pk)
     assert panel.post(page, form | {"trading_state": "halted", "balance": "1"}).status_code == 302
     day.account.refresh_from_db()

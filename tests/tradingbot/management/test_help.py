@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = [
     *("accounts", "balance", "pnl", "contracts", "history", "quote", "trade", "stop_bracket", "protect", "close"),
     *("flatten", "orders", "positions", "trades", "modify", "cancel", "strategies", "why", "halt", "resume"),
+    *("reduce_only", "emergency_stop", "arm", "disarm"),
     *("import_bars", "reconcile", "backtest", "optimise", "metrics"),
 ]
 
@@ -27,7 +28,9 @@ def load(name: str) -> TerminalCommand:
 
 def test_every_command_of_ours_at_the_prompt_is_listed_here():
     folder = ROOT / "tradingbot" / "management" / "commands"
-    shared = {file.stem for file in folder.glob("[a-z]*.py") if "TerminalCommand" in file.read_text()}
+    shared = {
+        file.stem for file in folder.glob("[a-z]*.py") if re.search("TerminalCommand|StopCommand", file.read_text())
+    }
     assert shared == set(COMMANDS)
 
 

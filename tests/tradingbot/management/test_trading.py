@@ -186,8 +186,9 @@ def test_why_tells_strategies_and_what_was_asked_by_hand(venue, run):
     run("trade", "MNQ", "BUY", "1", "--sl-ticks", "80")
     shown = run("why").out.splitlines()
     assert any(line.startswith("overnight_range: ") for line in shown)
-    assert "denied on PRAC-V2-1-1: The account is halted" in shown[-1]
-    assert shown[-1].startswith(f"{getpass.getuser()}: 10:0")
+    (by_hand,) = [line for line in shown if "denied on PRAC-V2-1-1: The account is halted" in line]
+    assert by_hand.startswith(f"{getpass.getuser()}: 10:0")
+    assert [line.split()[:4] for line in shown if "reconciled" in line] == [["PRAC-V2-1-1", "reconciled", "yes", "yes"]]
     assert run("why", "2026-11-18", "--json").document["session"] == "2026-11-18"
     assert run("why", "overnight_range", "2026-11-22").out.startswith("2026-11-22 is not traded")
 

@@ -13,9 +13,11 @@ from market.sessions import NEW_YORK, trade_date_of
 from tradingbot.clock import now
 from tradingbot.management import names
 from tradingbot.management.arguments import WrongUsage
+from tradingbot.management.tables import Table
 from tradingbot.management.terminal import TerminalCommand
-from tradingbot.models import Decision
-from tradingbot.operations import decisions
+from tradingbot.models import Account, Decision, Strategy
+from tradingbot.operations import decisions, permits
+from tradingbot.operations.orders.opening import rule_row
 
 
 class Command(TerminalCommand):
@@ -35,10 +37,27 @@ class Command(TerminalCommand):
         sentences = decisions.explain(strategy, session)
         if strategy is None:
             sentences += [_by_hand(decision) for decision in _manual(session)]
+        standing = _permits(strategy) if session == trade_date_of(now()) else []
+        rows = [{**row, "kept": {True: "yes", False: "NO", None: "–"}[row["ok"]]} for row in standing]
         self.show(
-            {"strategy": strategy.name if strategy else None, "session": session, "sentences": sentences},
+            {"strategy": strategy.name if strategy else None, "session": session, "sentences": sentences}
+            | {"permit": standing},
             *(sentences or [f"nothing was decided in the session of {session}"]),
+            *([Table(rows, ("account", "rule", "value", "limit", "kept"), "")] if rows else []),
         )
+
+
+def _permits(strategy: Strategy | None) -> list[dict[str, Any]]:
+    """Return what must stand before any entry, now, of the strategy's account or of all."""
+    accounts = Account.objects.filter(enabled=True).select_related("login").order_by("name")
+    if strategy is not None:
+        accounts = accounts.filter(pk=strategy.account_id)
+    moment = now()
+    return [
+        {"account": account.name, **rule_row(rule)}
+        for account in accounts
+        for rule in permits.rules(account, now=moment)
+    ]
 
 
 def _manual(session: date) -> QuerySet[Decision]:
