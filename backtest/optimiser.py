@@ -11,8 +11,9 @@ from backtest import axes as axis
 from backtest.axes import Axis, Values
 from backtest.days import Days
 from backtest.evaluation import Evaluator, key
-from backtest.statistics import drawdown, sharpe
+from backtest.statistics import drawdown
 from backtest.trades import UNIT
+from market.performance import sharpe
 
 
 class Method(StrEnum):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
@@ -17,10 +16,9 @@ from backtest.simulation import EPOCH
 from backtest.trades import UNIT, Trades, gross, reasons
 from market.bars import Int
 from market.contracts import Contract
+from market.performance import Float, rounded, share, sharpe, sortino
 from market.sessions import NEW_YORK
 
-Float = npt.NDArray[np.float64]
-SESSIONS_A_YEAR = 252
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 
 
@@ -92,12 +90,12 @@ def statistics(
         trades=len(trades),
         won=len(won),
         lost=len(lost),
-        win_rate=_share(len(won), len(trades)),
+        win_rate=share(len(won), len(trades)),
         net=_cents(net.sum()),
         gross=_cents(trades.gross.sum() / UNIT),
         costs=_cents(trades.costs.sum() / UNIT),
         expectancy=_mean(net),
-        profit_factor=_share(float(won.sum()), -float(lost.sum())),
+        profit_factor=share(float(won.sum()), -float(lost.sum())),
         best=_cents(net.max(initial=0)),
         worst=_cents(net.min(initial=0)),
         average_win=_mean(won),
@@ -107,7 +105,7 @@ def statistics(
         sessions=len(days),
         sessions_traded=int((days.trades > 0).sum()),
         sharpe=sharpe(daily),
-        sortino=_sortino(daily),
+        sortino=sortino(daily),
         adverse=_mean(worst),
         favourable=_mean(best),
         longest_losing=_longest_run(net < 0),
@@ -116,12 +114,6 @@ def statistics(
         otherwise_net=None if otherwise_net is None else _cents(otherwise_net / UNIT),
         groups=_groups(trades),
     )
-
-
-def sharpe(daily: Float) -> float | None:
-    """Return mean over standard deviation of daily results, a year; None for fewer than two or without spread."""
-    spread = float(daily.std(ddof=1)) if len(daily) > 1 else 0.0
-    return _rounded(float(daily.mean()) / spread * math.sqrt(SESSIONS_A_YEAR)) if spread > 0 else None
 
 
 def drawdown(days: Days) -> float:
@@ -155,7 +147,7 @@ def _grouped(trades: Trades, keys: list[Any], name: Callable[[Any], str]) -> tup
     groups = []
     for key in sorted(set(keys)):
         mine = net[column == key]
-        groups.append(Group(name(key), len(mine), _cents(mine.sum()), _rounded((mine > 0).mean()), _cents(mine.mean())))
+        groups.append(Group(name(key), len(mine), _cents(mine.sum()), rounded((mine > 0).mean()), _cents(mine.mean())))
     return tuple(groups)
 
 
@@ -174,22 +166,9 @@ def _longest_run(mask: npt.NDArray[np.bool_]) -> int:
     return longest
 
 
-def _sortino(daily: Float) -> float | None:
-    below = math.sqrt(float((np.minimum(daily, 0) ** 2).mean())) if len(daily) > 1 else 0.0
-    return _rounded(float(daily.mean()) / below * math.sqrt(SESSIONS_A_YEAR)) if below > 0 else None
-
-
 def _mean(values: Float) -> float | None:
     return _cents(values.mean()) if len(values) else None
 
 
-def _share(part: float, whole: float) -> float | None:
-    return _rounded(part / whole) if whole else None
-
-
 def _cents(value: float | np.floating[Any]) -> float:
     return round(float(value), 2)
-
-
-def _rounded(value: float | np.floating[Any]) -> float:
-    return round(float(value), 4)

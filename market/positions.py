@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
+from typing import TypeVar
 
 from market.orders import Side
 
 _CENT = Decimal("0.01")
+_Any = TypeVar("_Any")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +75,12 @@ def book(executions: Iterable[Execution]) -> Book:
     Costs are split by contracts, to the cent, and sum exactly: the last piece of a fill takes the rest. The costs of
     contracts that are still open are in no trade yet. Raises ValueError for two executions with one id.
     """
-    ordered = sorted(executions, key=lambda execution: (execution.at, execution.id))
-    if len({execution.id for execution in ordered}) < len(ordered):
-        raise ValueError(f"an execution is given twice: {sorted(execution.id for execution in ordered)}")
-    lots: deque[_Piece] = deque()
+    lots: deque[Piece] = deque()
     trades: list[RoundTurn] = []
-    for execution in ordered:
-        rest = _Piece(execution)
+    for execution in in_order(executions, lambda execution: execution):
+        rest = Piece(execution)
         while rest.left and lots and lots[0].execution.side is not execution.side:
-            trades.append(_round_turn(lots[0], rest))
+            trades.append(round_turn(lots[0], rest))
             if not lots[0].left:
                 lots.popleft()
         if rest.left:
@@ -96,7 +95,16 @@ def book(executions: Iterable[Execution]) -> Book:
     )
 
 
-class _Piece:
+def in_order(items: Iterable[_Any], execution_of: Callable[[_Any], Execution]) -> list[_Any]:
+    """Return `items` by time and then id of their executions. Raises ValueError for two with one id."""
+    ordered = sorted(items, key=lambda item: (execution_of(item).at, execution_of(item).id))
+    ids = [execution_of(item).id for item in ordered]
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"an execution is given twice: {sorted(ids)}")
+    return ordered
+
+
+class Piece:
     """What is left of one execution."""
 
     def __init__(self, execution: Execution) -> None:
@@ -120,8 +128,9 @@ class _Piece:
         return (costs * quantity / self.execution.quantity).quantize(_CENT, rounding=ROUND_HALF_UP)
 
 
-def _round_turn(entry: _Piece, leave: _Piece) -> RoundTurn:
-    quantity = min(entry.left, leave.left)
+def round_turn(entry: Piece, leave: Piece, quantity: int | None = None) -> RoundTurn:
+    """Close what `leave` can close of `entry` (or `quantity` of it): both become smaller, their costs go along."""
+    quantity = quantity or min(entry.left, leave.left)
     entry_fees, entry_commissions = entry.take(quantity)
     exit_fees, exit_commissions = leave.take(quantity)
     return RoundTurn(

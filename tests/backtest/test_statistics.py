@@ -14,9 +14,10 @@ from backtest.codes import Reason
 from backtest.days import Days, add, by_session
 from backtest.monte_carlo import odds
 from backtest.outcomes import Result, Rules, floor, judge, walk
-from backtest.statistics import drawdown, sharpe, statistics
+from backtest.statistics import drawdown, statistics
 from backtest.trades import UNIT, Trades, dependent, dollars, units
 from market.contracts import Contract
+from market.performance import sharpe
 from risk import drawdown as firm
 
 MNQ = Contract("CON.F.US.MNQ.Z26", "MNQ", D("0.25"), D("0.5"))

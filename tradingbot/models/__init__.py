@@ -1,5 +1,6 @@
 """What we remember; the constraints are the rules that must hold whoever writes."""
 
+from tradingbot.models.accounting import AccountingDifference, DayResult
 from tradingbot.models.accounts import Account, Balance, BracketMode, Lock, Login, Stage, TradingState
 from tradingbot.models.backtests import Backtest
 from tradingbot.models.bars import BarDay, BarHour
@@ -16,6 +17,7 @@ from tradingbot.models.stream import StreamEvent
 
 __all__ = [
     "Account",
+    "AccountingDifference",
     "ApiMetric",
     "Backtest",
     "Balance",
@@ -24,6 +26,7 @@ __all__ = [
     "BracketMode",
     "CalendarDay",
     "Contract",
+    "DayResult",
     "Decision",
     "Fill",
     "Heartbeat",

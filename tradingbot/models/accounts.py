@@ -214,6 +214,13 @@ class Balance(models.Model):
     open_profit = fields.dollars(help_text="of open positions at the newest price")
     floor = fields.dollars(null=True, help_text="equity at which the maximum loss is reached")
     end_of_day = models.BooleanField(default=False)
+    booked = models.DecimalField(
+        max_digits=18,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        help_text="of an end of day: what all fills booked until then had changed the balance by"
+    )
 
     class Meta:
         ordering = ("-at",)

@@ -48,6 +48,9 @@ class Order(models.Model):
     average_price = fields.price(null=True, blank=True, help_text="of what is filled")
     limit_price = fields.price(null=True, blank=True)
     stop_price = fields.price(null=True, blank=True, help_text="of a trailing stop: the price it starts from")
+    reference_price = fields.price(
+        null=True, blank=True, help_text="of a market order: the newest price when it was decided"
+    )
     stop_ticks = models.PositiveIntegerField(null=True, blank=True, help_text="of an entry: its stop behind the fill")
     target_ticks = models.PositiveIntegerField(null=True, blank=True, help_text="of an entry: its target")
     breakeven_ticks = models.PositiveIntegerField(
@@ -125,6 +128,20 @@ class Order(models.Model):
     def price(self) -> Any:
         """Return the price at which it rests, None for a market order."""
         return self.limit_price if self.type == OrderType.LIMIT else self.stop_price
+
+    @property
+    def slippage_ticks(self) -> Any:
+        """Return by how many ticks it filled worse than intended (better: negative), None while that is not known."""
+        intended = self.reference_price if self.type == OrderType.MARKET else self.price
+        if intended is None or not self.filled or self.average_price is None or self.type == OrderType.TRAILING_STOP:
+            return None
+        return (self.average_price - intended) * self.side / self.contract.tick_size
+
+    @property
+    def slippage(self) -> Any:
+        """Return the dollars that it filled worse than intended, None while that is not known."""
+        ticks = self.slippage_ticks
+        return None if ticks is None else ticks * self.contract.tick_value * self.filled
 
     @property
     def is_live(self) -> bool:

@@ -35,6 +35,9 @@ class Fill(models.Model):
     price = fields.price()
     fees = fields.dollars(help_text="exchange and NFA")
     commissions = fields.dollars()
+    estimated = models.BooleanField(
+        default=False, help_text="commissions by our table of costs, until the venue tells them"
+    )
     voided = models.BooleanField(default=False, help_text="busted by the venue; counts for nothing")
 
     class Meta:
@@ -52,9 +55,15 @@ class Fill(models.Model):
 
     @property
     def execution(self) -> Execution:
-        """Return the fill as the FIFO arithmetic needs it."""
+        """Return the fill as the FIFO arithmetic needs it; two of one instant are in the venue's order."""
         return Execution(
-            self.pk, self.at, Side(self.side), self.quantity, self.price.normalize(), self.fees, self.commissions
+            self.broker_trade_id,
+            self.at,
+            Side(self.side),
+            self.quantity,
+            self.price.normalize(),
+            self.fees,
+            self.commissions,
         )
 
 
@@ -66,6 +75,9 @@ class Position(models.Model):
     quantity = models.IntegerField(default=0, help_text="contracts, negative when short")
     average_price = fields.price(default=Decimal(0))
     opened_at = models.DateTimeField(null=True, blank=True)
+    booked_from = models.DateTimeField(
+        null=True, blank=True, help_text="trades of earlier fills are settled: nothing of them was open any more"
+    )
     broker_quantity = models.IntegerField(default=0, help_text="as the venue says; it rules for stops and flatten")
     broker_seen_at = models.DateTimeField(null=True, blank=True, help_text="machine time")
     exposed_since = models.DateTimeField(null=True, blank=True, help_text="machine time: when the exposure was known")
@@ -86,7 +98,10 @@ class Position(models.Model):
 
 
 class Trade(models.Model):
-    """One closed round turn, first in, first out."""
+    """One closed round turn, first in, first out among the fills of its strategy (of nobody: by hand).
+
+    Where no fill closed it, its contracts were set off against those of another strategy when the session ended.
+    """
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="trades")
     contract = models.ForeignKey(Contract, models.PROTECT, related_name="trades")

@@ -13,8 +13,8 @@ from django.db.models.functions import Now
 from brokers.base import AccountReport, BrokerError, FillReport
 from market.sessions import Session, firm_limit, regular_session, trade_date_of
 from risk import drawdown, rulebook
-from tradingbot.models import Account, Balance, CalendarDay, Login, Stage
-from tradingbot.operations import limits_watch, notifications, risk_states, venues
+from tradingbot.models import Account, Balance, CalendarDay, Contract, Login, Stage
+from tradingbot.operations import costs, limits_watch, notifications, risk_states, venues
 
 log = logging.getLogger(__name__)
 
@@ -220,12 +220,15 @@ def _executions(account: Account, now: datetime) -> list[FillReport]:
 
 
 def _results(fills: Sequence[FillReport]) -> list[tuple[date, Decimal]]:
-    """Return session date and net dollars of each execution that counts; costs left out by the venue count as none."""
-    return [
-        (trade_date_of(fill.at), (fill.profit or Decimal(0)) - fill.fees - (fill.commissions or Decimal(0)))
-        for fill in fills
-        if not fill.voided
-    ]
+    """Return session date and net dollars of each execution that counts; what the venue leaves out is estimated."""
+    counted = [fill for fill in fills if not fill.voided]
+    rows = Contract.objects.filter(broker_contract_id__in={fill.contract_id for fill in counted})
+    symbols = dict(rows.values_list("broker_contract_id", "symbol"))
+    results = []
+    for fill in counted:
+        paid = costs.of(fill, symbols.get(fill.contract_id, ""))
+        results.append((trade_date_of(fill.at), (fill.profit or Decimal(0)) - paid.fees - paid.commissions))
+    return results
 
 
 def _begin_session(

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
 from django.db.models import F, Sum
-from django.db.models.functions import Now
 
 from brokers.base import FillReport
 from market.orders import NEXT, OrderStatus, Role, Side
-from market.positions import book
 from market.sessions import trade_date_of
 from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Fill, Order, Position, Trade
-from tradingbot.operations import notifications, orders
+from tradingbot.operations import costs, notifications, orders, trades
 
 log = logging.getLogger(__name__)
 
 _EXITS = (Role.STOP, Role.TARGET, Role.EXIT)
-_BOOK_SPAN = timedelta(days=10)  # no position of ours is older: every session ends flat
 
 
 def record(account: Account, report: FillReport, *, now: datetime) -> bool:
-    """Book one execution. False if it was booked before (or is void and never was).
+    """Book one execution. False if it was booked before as it is reported (or is void and never was).
 
     The first fill of an entry pair puts the other entry into CANCEL_PENDING in the same transaction.
     """
@@ -36,7 +33,7 @@ def record(account: Account, report: FillReport, *, now: datetime) -> bool:
         position.contract = contract
         known = Fill.objects.filter(account=account, broker_trade_id=report.id).first()
         if known is not None:
-            return _void(known, position, report, now)
+            return _correct(known, position, report, now)
         if report.voided:
             return False
         order = (
@@ -45,6 +42,7 @@ def record(account: Account, report: FillReport, *, now: datetime) -> bool:
             .select_related("contract", "strategy")
             .first()
         )
+        paid = costs.of(report, contract.symbol)
         fill = Fill.objects.create(
             account=account,
             contract=contract,
@@ -56,12 +54,13 @@ def record(account: Account, report: FillReport, *, now: datetime) -> bool:
             side=report.side,
             quantity=report.quantity,
             price=report.price,
-            fees=report.fees,
-            commissions=report.commissions or Decimal(0),
+            fees=paid.fees,
+            commissions=paid.commissions,
+            estimated=paid.estimated,
         )
         if order is not None:
             _fill_order(order, fill, now)
-        _rebuild(position)
+        trades.rebuild(position, since=fill.at)
         _announce(fill, position, now)
         if order is not None and order.role in _EXITS and position.quantity * fill.side > 0:
             _undo(order, position, now)
@@ -105,75 +104,31 @@ def _fill_order(order: Order, fill: Fill, now: datetime) -> None:
         order.note("fill", at=now, detail=detail)
 
 
-def _void(fill: Fill, position: Position, report: FillReport, now: datetime) -> bool:
-    if not report.voided or fill.voided:
+def is_news(fill: Fill, report: FillReport) -> bool:
+    """Return whether the venue says of a booked fill what the booking does not: that it is void, or other costs."""
+    return not fill.voided and (report.voided or costs.told(fill, report) is not None)
+
+
+def _correct(fill: Fill, position: Position, report: FillReport, now: datetime) -> bool:
+    """Take over what the venue says differently of a booked fill; returns whether anything was different."""
+    if not is_news(fill, report):
         return False
-    fill.voided = True
-    fill.save(update_fields=["voided"])
-    _rebuild(position)
-    notifications.notify(
-        "risk",
-        f"Fill voided by the venue: {fill}",
-        account=fill.account,
-        body="Position and trades are computed again without it.",
-        level="alert",
-        now=now,
-    )
+    if report.voided:
+        fill.voided = True
+        notifications.notify(
+            "risk",
+            f"Fill voided by the venue: {fill}",
+            account=fill.account,
+            body="Position and trades are computed again without it.",
+            level="alert",
+            now=now,
+        )
+    elif paid := costs.told(fill, report):
+        log.info("%s: execution %s cost %s, %s were booked", fill.account_id, report.id, paid, fill.commissions)
+        fill.fees, fill.commissions, fill.estimated = paid
+    fill.save(update_fields=["voided", "fees", "commissions", "estimated"])
+    trades.rebuild(position, since=fill.at)
     return True
-
-
-def _rebuild(position: Position) -> None:
-    """Compute position and trades again from the fills, first in, first out."""
-    newest = Fill.objects.filter(account=position.account_id, contract=position.contract).order_by("-at").first()
-    if newest is None:
-        return
-    rows = {
-        fill.pk: fill
-        for fill in Fill.objects.filter(
-            account=position.account_id, contract=position.contract, voided=False, at__gte=newest.at - _BOOK_SPAN
-        )
-        .select_related("order")
-        .order_by("at", "broker_trade_id")
-    }
-    booked = book(fill.execution for fill in rows.values())
-    was_flat = position.quantity == 0
-    position.quantity, position.average_price = booked.quantity, booked.average_price
-    position.opened_at = rows[booked.open_lots[0][0]].at if booked.open_lots else None
-    position.save(update_fields=["quantity", "average_price", "opened_at"])
-    exposed = Now() if booked.quantity else None
-    if was_flat or not booked.quantity:
-        Position.objects.filter(pk=position.pk).update(exposed_since=exposed, unprotected_since=None)
-    point_value = position.contract.spec.point_value
-    turns = {(turn.entry_id, turn.exit_id): turn for turn in booked.trades}
-    stored = {
-        (trade.entry_fill_id, trade.exit_fill_id): trade
-        for trade in Trade.objects.filter(
-            account=position.account_id, contract=position.contract, exited_at__gte=newest.at - _BOOK_SPAN
-        )
-    }
-    for pair in stored.keys() - turns.keys():
-        stored[pair].delete()
-    for pair, turn in turns.items():
-        entry, leaving = rows[turn.entry_id], rows[turn.exit_id]
-        values = {
-            "account_id": position.account_id,
-            "contract": position.contract,
-            "strategy_id": entry.order.strategy_id if entry.order else None,
-            "session_date": leaving.session_date,
-            "direction": turn.direction,
-            "quantity": turn.quantity,
-            "entry_price": turn.entry_price,
-            "exit_price": turn.exit_price,
-            "entered_at": turn.entered_at,
-            "exited_at": turn.exited_at,
-            "gross": turn.gross(point_value),
-            "fees": turn.fees,
-            "commissions": turn.commissions,
-            "net": turn.net(point_value),
-            "exit_role": leaving.order.role if leaving.order else Role.EXTERNAL,
-        }
-        if pair not in stored or stored[pair].quantity != turn.quantity or stored[pair].net != values["net"]:
-            Trade.objects.update_or_create(entry_fill_id=pair[0], exit_fill_id=pair[1], defaults=values)
 
 
 def _undo(order: Order, position: Position, now: datetime) -> None:

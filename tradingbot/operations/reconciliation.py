@@ -51,12 +51,9 @@ def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime,
     lane   in which the history is read
     """
     point("book.after_read")
-    known = set(
-        Fill.objects.filter(account=account, broker_trade_id__in=[f.id for f in reading.fills]).values_list(
-            "broker_trade_id", "voided"
-        )
-    )
-    new = [f for f in reading.fills if (f.id, f.voided) not in known and not (f.voided and (f.id, True) in known)]
+    rows = Fill.objects.filter(account=account, broker_trade_id__in=[f.id for f in reading.fills])
+    known = {fill.broker_trade_id: fill for fill in rows}
+    new = [f for f in reading.fills if f.id not in known or fills.is_news(known[f.id], f)]
     _apply(account, reading.orders, reading.started_at, now)
     point("book.after_orders")
     history_at = snapshots.machine_now()
