@@ -70,6 +70,8 @@ UNFOLD: dict[str, Any] = {
                     _item("Fills", "done_all", "tradingbot_fill"),
                     _item("Trades", "swap_horiz", "tradingbot_trade"),
                     _item("Balances", "monitoring", "tradingbot_balance"),
+                    _item("Results by day", "calendar_today", "tradingbot_dayresult"),
+                    _item("Differences", "rule", "tradingbot_accountingdifference"),
                 ],
             },
             {

@@ -1,6 +1,7 @@
 """How people steer it: one module a noun, and the front page."""
 
 from tradingbot.admin import (
+    accounting,
     accounts,
     backtests,
     contracts,
@@ -16,6 +17,7 @@ from tradingbot.admin import (
 )
 
 __all__ = [
+    "accounting",
     "accounts",
     "backtests",
     "contracts",

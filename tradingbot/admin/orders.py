@@ -43,6 +43,7 @@ NUMBER = columns.column("number", "#", lambda order: order.pk, order="pk")
 WHAT = columns.column("what", "order", Order.describe)
 LEGS = columns.column("legs", "bracket", _legs)
 CHART = columns.column("chart", "chart", _chart)
+SLIPPAGE = columns.column("num_slippage", "slippage", exchange.slippage)
 PRICE = columns.column("num_price", "price", lambda order: exchange.price(order.price, order.contract))
 
 
@@ -54,7 +55,7 @@ class EventInline(FactInline):
 
 class FillInline(FactInline):
     model = Fill
-    fields = readonly_fields = ("at", "quantity", "price", "fees", "commissions", "voided")
+    fields = readonly_fields = ("at", "quantity", "price", "fees", "commissions", "estimated", "voided")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("contract")
@@ -75,6 +76,7 @@ class OrderAdmin(FactAdmin):
         "status",
         "filled",
         "average_price",
+        SLIPPAGE,
         "requested_by",
     )
     list_select_related = ("account", "contract")
@@ -89,7 +91,13 @@ class OrderAdmin(FactAdmin):
         (None, {"fields": ((WHAT, "status", "reason"), ("account", "strategy", CHART), ("decision", "parent", LEGS))}),
         (
             "Quantity and price",
-            {"fields": (("quantity", "filled", "average_price"), ("limit_price", "stop_price", "desired_price"))},
+            {
+                "fields": (
+                    ("quantity", "filled", "average_price"),
+                    ("limit_price", "stop_price", "desired_price"),
+                    ("reference_price", SLIPPAGE),
+                )
+            },
         ),
         (
             "Bracket, in ticks",

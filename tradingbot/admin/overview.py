@@ -14,6 +14,7 @@ from market.sessions import Session, trade_date_of
 from tradingbot.clock import clock
 from tradingbot.models import (
     Account,
+    AccountingDifference,
     Contract,
     Decision,
     Notification,
@@ -53,7 +54,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """One account with the day's profit, open positions included, and the dollars left above the floor.
+    """One account at the newest prices: day's profit and equity with open positions, dollars left above the floor.
 
     armed   in a word, empty on paper
     """
@@ -61,6 +62,7 @@ class Wallet:
     account: Account
     day: Decimal | None
     open_profit: Decimal | None
+    equity: Decimal | None
     floor: Decimal | None
     room: Decimal | None
     armed: str
@@ -103,6 +105,7 @@ class Overview:
     signs: list[heartbeats.Sign]
     steps: list[SessionStep]
     alerts: list[Notification]
+    differences: list[AccountingDifference]
 
 
 def read(now: datetime) -> Overview:
@@ -142,6 +145,7 @@ def read(now: datetime) -> Overview:
             .exclude(level=Notification.Level.INFO)
             .select_related("account")[:6]
         ),
+        differences=list(AccountingDifference.objects.filter(closed_at=None).select_related("account")),
     )
 
 
@@ -185,7 +189,8 @@ def _wallet(account: Account, positions: list[Position], today: date, now: datet
     mine = [position for position in positions if position.account_id == account.pk]
     worth, floor = worth_of(account, mine, trade_date=today), floor_of(account)
     room = None if worth.equity is None or floor is None else worth.equity - floor
-    return Wallet(account, worth.day_profit, worth.open_profit, floor, room, arming.state(account, now=now))
+    armed = arming.state(account, now=now)
+    return Wallet(account, worth.day_profit, worth.open_profit, worth.equity, floor, room, armed)
 
 
 def _workers(strategies: list[Strategy], today: date) -> list[Worker]:

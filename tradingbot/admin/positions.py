@@ -12,6 +12,7 @@ from tradingbot.templatetags import exchange
 GROSS = columns.profit("gross", order="gross")
 NET = columns.profit("net", order="net")
 POINTS = columns.column("num_points", "points", lambda row: exchange.price(row.points, row.contract))
+SLIPPAGE = columns.column("num_slippage", "slippage", lambda row: exchange.dollars(row.slippage))
 AGREES = columns.column(
     "agrees",
     "agrees",
@@ -32,7 +33,7 @@ class FillAdmin(FactAdmin):
         ("account", "contract", "order"),
         ("side", "quantity", "price"),
         ("at", "booked_at"),
-        ("fees", "commissions", "voided"),
+        ("fees", "commissions", "estimated", "voided"),
         ("broker_trade_id", "broker_order_id", "session_date"),
     )
 
@@ -65,10 +66,17 @@ class TradeAdmin(FactAdmin):
         "exit_price",
         POINTS,
         "exit_role",
+        SLIPPAGE,
         GROSS,
         NET,
     )
-    list_select_related = ("account", "strategy", "contract")
+    list_select_related = (
+        "account",
+        "strategy",
+        "contract",
+        "entry_fill__order",
+        "exit_fill__order",
+    )
     list_filter = ("account", "strategy", "contract__symbol", "exit_role", "session_date")
     titles = {"exited_at": "closed", "entered_at": "opened", "exit_role": "closed by"}
     date_hierarchy = "session_date"
@@ -76,7 +84,7 @@ class TradeAdmin(FactAdmin):
         ("account", "strategy", "contract"),
         ("direction", "quantity", "exit_role"),
         ("entered_at", "exited_at"),
-        ("entry_price", "exit_price", POINTS),
+        ("entry_price", "exit_price", POINTS, SLIPPAGE),
         ("entry_fill", "exit_fill", "session_date"),
         (GROSS, "fees", "commissions", NET),
     )

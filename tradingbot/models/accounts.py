@@ -219,7 +219,7 @@ class Balance(models.Model):
         decimal_places=4,
         null=True,
         blank=True,
-        help_text="of an end of day: what all fills booked until then had changed the balance by"
+        help_text="of an end of day: what all fills booked until then had changed the balance by",
     )
 
     class Meta:

@@ -130,12 +130,18 @@ class Order(models.Model):
         return self.limit_price if self.type == OrderType.LIMIT else self.stop_price
 
     @property
+    def intended(self) -> Any:
+        """Return the price at which it was meant to fill, None where none was meant: a trailing stop, a close."""
+        if self.type == OrderType.TRAILING_STOP:
+            return None
+        return self.reference_price if self.type == OrderType.MARKET else self.price
+
+    @property
     def slippage_ticks(self) -> Any:
         """Return by how many ticks it filled worse than intended (better: negative), None while that is not known."""
-        intended = self.reference_price if self.type == OrderType.MARKET else self.price
-        if intended is None or not self.filled or self.average_price is None or self.type == OrderType.TRAILING_STOP:
+        if self.intended is None or not self.filled or self.average_price is None:
             return None
-        return (self.average_price - intended) * self.side / self.contract.tick_size
+        return (self.average_price - self.intended) * self.side / self.contract.tick_size
 
     @property
     def slippage(self) -> Any:

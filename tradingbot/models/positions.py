@@ -54,6 +54,12 @@ class Fill(models.Model):
         )
 
     @property
+    def worse_by(self) -> Any:
+        """Return by how many points it filled worse than its order intended, None where that is not known."""
+        intended = self.order.intended if self.order else None
+        return None if intended is None else (self.price - intended) * self.side
+
+    @property
     def execution(self) -> Execution:
         """Return the fill as the FIFO arithmetic needs it; two of one instant are in the venue's order."""
         return Execution(
@@ -128,6 +134,12 @@ class Trade(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} {self.contract.symbol} {self.net:+}"
+
+    @property
+    def slippage(self) -> Any:
+        """Return dollars that entry and exit together filled worse than intended, None while neither is known."""
+        known = [fill.worse_by for fill in (self.entry_fill, self.exit_fill) if fill.worse_by is not None]
+        return sum(known, Decimal(0)) * self.quantity * self.contract.spec.point_value if known else None
 
     @property
     def points(self) -> Any:

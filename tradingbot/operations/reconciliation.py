@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -42,6 +42,16 @@ def reconcile(account: Account, *, now: datetime, max_age: float = 2.0) -> list[
 def check_fills(account: Account, *, now: datetime, max_age: float = 2.0) -> int:
     """Book what the venue has executed and we have not; returns how many fills were new. Raises as `reconcile`."""
     return apply_orders_and_fills(account, snapshots.read(account, max_age=max_age, now=now), now=now)
+
+
+def book_all(account: Account, *, since: datetime, now: datetime) -> int:
+    """Read every execution since a time anew, book what is new or told differently; returns how many. Raises as above.
+
+    A reading leaves executions out while nothing seems to have happened, and does not look back at older sessions.
+    """
+    reading = snapshots.read(account, max_age=0, now=now)
+    fills = venues.connect(account.login).fills(account.broker_account_id, since, now)
+    return apply_orders_and_fills(account, replace(reading, fills=fills), now=now)
 
 
 def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime, lane: Lane = Lane.RECONCILE) -> int:

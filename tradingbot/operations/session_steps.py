@@ -17,6 +17,7 @@ from strategies.parameters import ParameterError
 from tradingbot.models import Account, Contract, Order, SessionStep, Strategy
 from tradingbot.models.orders import OrderQuerySet
 from tradingbot.operations import (
+    accounting,
     accounts,
     bars,
     calendar,
@@ -37,6 +38,7 @@ BEFORE_OPEN = timedelta(minutes=30)
 VERIFY_AFTER = timedelta(seconds=60)  # I5 holds from then on
 REPORT_AFTER = timedelta(minutes=5)  # the firm's limit
 LEAST_CALENDAR_DAYS = 14
+LATE_NEWS = timedelta(days=5)  # voids and costs that the venue changes so long afterwards are found by the report
 
 MATTER = {
     Step.CAPTURE: "The overnight range is not verified; `why` says what the strategy did about it.",
@@ -199,9 +201,15 @@ def _verify(step: SessionStep, now: datetime) -> str:
 
 
 def _report(step: SessionStep, now: datetime) -> str:
-    accounts.end_of_day(step.account, now=now)
+    try:
+        reconciliation.book_all(step.account, since=step.due_at - LATE_NEWS, now=now)
+        closing = accounts.end_of_day(step.account, now=now)
+    except BrokerError as error:
+        raise NotYet(f"the venue does not answer: {error}") from error
+    accounting.settle(step.account, step.session_date)
+    difference = accounting.compare(closing, now=now) if closing else None
     reports.daily_report(step.account, now=now)
-    return "sent"
+    return "sent" if difference is None else f"sent; {difference.difference:+,.2f} dollars are not explained"
 
 
 _RUN: dict[Step, Callable[[SessionStep, datetime], str]] = {

@@ -28,7 +28,7 @@ def rebuild(position: Position, *, since: datetime | None = None, ended: date | 
     """
     if since is not None and position.booked_from is not None and since < position.booked_from:
         position.booked_from = None
-    rows = _fills(position)
+    rows = unsettled(position)
     kept = keep(map(owned, rows), ended=ended)
     _write_position(position, rows, kept)
     results.update(position.account_id, _write_trades(position, rows, kept))
@@ -42,7 +42,7 @@ def owned(fill: Fill) -> Owned:
 def turns(position: Position, *, ended: date | None = None) -> tuple[list[Fill], Books]:
     """Return all fills of the position's contract that count, and what they make."""
     position.booked_from = None
-    rows = _fills(position)
+    rows = unsettled(position)
     return rows, keep(map(owned, rows), ended=ended)
 
 
@@ -69,7 +69,8 @@ def values(position: Position, one: OwnedTurn, fills: dict[int, Fill]) -> dict[s
     }
 
 
-def _fills(position: Position) -> list[Fill]:
+def unsettled(position: Position) -> list[Fill]:
+    """Return the fills that count of the time since the account was last flat at a session's end, oldest first."""
     found = Fill.objects.filter(account=position.account_id, contract=position.contract, voided=False)
     if position.booked_from is not None:
         found = found.filter(at__gte=position.booked_from)

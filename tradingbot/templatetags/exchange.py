@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from market.sessions import NEW_YORK
-from tradingbot.models import Contract
+from tradingbot.models import Contract, Order
 
 register = template.Library()
 NONE = "–"
@@ -70,6 +70,14 @@ def profit(amount: Decimal | None) -> SafeString:
 def price(value: Decimal | None, contract: Contract) -> SafeString:
     """Return a price with the decimals of the contract's tick."""
     return number(contract.text(value))
+
+
+def slippage(order: Order) -> SafeString:
+    """Return how much worse than intended an order filled, in ticks and dollars: `+2 ticks, $3.00`."""
+    ticks = order.slippage_ticks
+    if ticks is None:
+        return number(NONE)
+    return number(f"{ticks.normalize() + 0:+f} ticks, {_money(order.slippage)}" if ticks else "none")
 
 
 def number(text: str) -> SafeString:

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from tests.factories import NOW, AccountFactory
 from tests.tradingbot.browsing import words
-from tradingbot.models import Account, Heartbeat, Notification, Order, Position, TradingState
+from tradingbot.models import Account, AccountingDifference, Heartbeat, Notification, Order, Position, TradingState
 from tradingbot.operations import heartbeats, trading
 from tradingbot.operations.streaming import state
 from tradingbot.queues import redis
@@ -29,7 +29,7 @@ def test_the_day_is_on_the_page(panel, day):
     assert "18 Nov 2026 09:20:00 ET" in text
     assert "Paper venue · rehearsal at 30x, clock stands still" in text
     # balance, day's profit: 120.50 realised + 2 x 1.25 points x $2 open; floor 48,000; room: equity less floor
-    assert "$50,120.50 +$125.50 +$5.00 $48,000.00 $2,125.50" in text
+    assert "$50,120.50 +$125.50 +$5.00 $50,125.50 $48,000.00 $2,125.50" in text
     assert "+2 20,001.25 20,001.25 20,041.25 20,002.50 +$5.00" in text  # size, entry, stop, target, newest, profit
     assert "sell 2 MNQ stop 20,001.25" in text
     assert "sell 2 MNQ limit 20,041.25" in text
@@ -165,3 +165,15 @@ def test_a_forged_request_is_refused(panel, day):
     strict.cookies = panel.cookies
     assert strict.post("/admin/flatten/", {"reason": "x"}).status_code == 403
     assert Account.objects.get().flatten_requested_at is None
+
+
+def test_a_balance_that_trades_do_not_explain_is_on_the_page_until_somebody_closes_it(panel, day):
+    figures = {"expected": 5, "seen": 3, "difference": -2, "cause": "adjustment", "detail": "ask the firm", "at": NOW}
+    row = AccountingDifference.objects.create(account=day.account, session_date=NOW.date(), **figures)
+    assert "Balance not explained" in words(panel.get("/admin/"))
+    url = f"/admin/tradingbot/accountingdifference/{row.pk}/close/"
+    assert "booked were +5.00" in words(panel.get(url))
+    panel.post(url, {"reason": "data fee"})
+    row.refresh_from_db()
+    assert (row.is_open, row.reason) == (False, "data fee")
+    assert "Balance not explained" not in words(panel.get("/admin/"))

@@ -15,11 +15,13 @@ from tradingbot import urls
 from tradingbot.admin.facts import FactAdmin
 from tradingbot.models import (
     Account,
+    AccountingDifference,
     ApiMetric,
     Balance,
     BarDay,
     BarHour,
     CalendarDay,
+    DayResult,
     Decision,
     Lease,
     Login,
@@ -46,6 +48,10 @@ def full(day):
     sessions.plan(day.account, now=NOW)
     heartbeats.beat("beat")
     Notification.objects.create(kind="fill", account=day.account, title="Bought", facts={"entry": "20,001.25"}, at=NOW)
+    results = dict.fromkeys(("trades", "won", "lost", "gross", "costs", "net", "gain", "loss", "low", "risk"), 1)
+    DayResult.objects.create(account=day.account, session_date=TODAY, **results, risked=1, held=60)
+    gap = {"expected": 5, "seen": 3, "difference": -2, "cause": "costs"}
+    AccountingDifference.objects.create(account=day.account, session_date=TODAY, at=NOW, **gap)
     Balance.objects.create(account=day.account, at=NOW, session_date=TODAY, balance=50_000, open_profit=5, floor=48_000)
     call = {"endpoint": "Order/place", "outcome": "ok", "calls": 2, "seconds": 0.5, "slowest": 0.4}
     ApiMetric.objects.create(login=day.account.login, at=NOW, **call)

@@ -12,9 +12,11 @@ from market.sessions import trade_date_of
 from tradingbot.clock import now
 from tradingbot.management import arguments
 from tradingbot.management.arguments import WrongUsage
-from tradingbot.management.tables import Money, Price, Table
+from tradingbot.management.tables import Money, Price, Table, money
 from tradingbot.management.terminal import TerminalCommand
 from tradingbot.models import Trade
+
+_WITH = ("contract", "strategy", "entry_fill__order", "exit_fill__order")
 
 
 class Command(TerminalCommand):
@@ -32,8 +34,19 @@ class Command(TerminalCommand):
             raise WrongUsage(f"--from: {first} is after --to {last}; write the earlier date first")
         account = self.account()
         trades = Trade.objects.filter(account=account, session_date__range=(first, last))
-        rows = [_row(trade) for trade in trades.select_related("contract", "strategy").order_by("exited_at", "pk")]
-        columns = ("exited_at", "contract", "direction", "quantity", "entry", "exit", "exit_by", "net", "strategy")
+        rows = [_row(trade) for trade in trades.select_related(*_WITH).order_by("exited_at", "pk")]
+        columns = (
+            "exited_at",
+            "contract",
+            "direction",
+            "quantity",
+            "entry",
+            "exit",
+            "exit_by",
+            "slippage",
+            "net",
+            "strategy",
+        )
         net = trades.aggregate(net=Sum("net"))["net"] or Decimal(0)
         span = f"on {first}" if first == last else f"from {first} to {last}"
         parts: list[Table | str] = [Table(rows, columns, f"{account} closed no trade {span}")]
@@ -58,5 +71,6 @@ def _row(trade: Trade) -> dict[str, Any]:
         "fees": Money(trade.fees),
         "commissions": Money(trade.commissions),
         "net": Money(trade.net, signed=True),
+        "slippage": money(trade.slippage),
         "strategy": trade.strategy.name if trade.strategy else None,
     }

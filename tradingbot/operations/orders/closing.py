@@ -11,6 +11,7 @@ from market.orders import OrderType, Role, Side
 from market.sessions import trade_date_of
 from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Order, Position
+from tradingbot.operations import bars
 from tradingbot.operations.orders.opening import new_tag
 
 
@@ -66,6 +67,11 @@ def _held(account: Account, contract: Contract) -> int:
     return 0 if position is None else position.quantity or position.broker_quantity
 
 
+def _newest(contract: Contract) -> Decimal | None:
+    newest = bars.last_price(contract)
+    return None if newest is None else newest[0]
+
+
 def _create(
     account: Account,
     contract: Contract,
@@ -91,6 +97,7 @@ def _create(
             quantity=quantity,
             limit_price=price if type_ is OrderType.LIMIT else None,
             stop_price=price if type_ is OrderType.STOP else None,
+            reference_price=_newest(contract) if type_ is OrderType.MARKET else None,
             requested_by=by,
             created_at=now,
             updated_at=now,

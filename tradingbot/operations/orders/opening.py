@@ -119,6 +119,7 @@ def _entries(
             quantity=verdict.quantity,
             limit_price=_price(request, side) if side.type is OrderType.LIMIT else None,
             stop_price=_price(request, side) if side.type in (OrderType.STOP, OrderType.TRAILING_STOP) else None,
+            reference_price=_reference(request, side),
             stop_ticks=side.stop_ticks,
             target_ticks=side.target_ticks,
             breakeven_ticks=management.breakeven_at(side.stop_ticks or 0) or None,
@@ -160,6 +161,13 @@ def _entries(
 
 def _price(request: EntryRequest, side: EntrySide) -> Decimal | None:
     return None if side.price is None else request.contract.price(side.price)
+
+
+def _reference(request: EntryRequest, side: EntrySide) -> Decimal | None:
+    """Return the price that a market order was decided at; other orders name theirs."""
+    if side.type is not OrderType.MARKET or request.reference is None:
+        return None
+    return request.contract.price(request.reference)
 
 
 def _leg(entry: Order, role: Role, type_: OrderType, now: datetime) -> Order:
