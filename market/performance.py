@@ -89,8 +89,11 @@ class Figures:
     worst_day: Decimal | None
 
 
-def figures(days: Sequence[Day], *, seconds: int = 0) -> Figures:
-    """Return the figures of `days` (oldest first), whose sessions were open for `seconds` altogether."""
+def figures(days: Sequence[Day], *, seconds: int = 0, held: int | None = None) -> Figures:
+    """Return the figures of `days` (oldest first), whose sessions were open for `seconds` altogether.
+
+    held   seconds in which a position was open, where parts of the days overlap; by default their sum
+    """
     trades, won, lost = (sum(getattr(day, name) for day in days) for name in ("trades", "won", "lost"))
     gain, loss, net = (_total(days, name) for name in ("gain", "loss", "net"))
     daily = np.array([float(day.net) for day in days])
@@ -110,7 +113,7 @@ def figures(days: Sequence[Day], *, seconds: int = 0) -> Figures:
         average_win=_mean(gain, won),
         average_loss=_mean(loss, lost),
         average_risk=_mean(_total(days, "risk"), sum(day.risked for day in days)),
-        exposure=share(sum(day.held for day in days), seconds),
+        exposure=share(sum(day.held for day in days) if held is None else held, seconds),
         sharpe=sharpe(daily),
         sortino=sortino(daily),
         fall=largest_fall(days),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.db.models import QuerySet
@@ -15,7 +16,8 @@ from market.positions import book
 from tradingbot.models import Fill, Order, Position, Trade
 from tradingbot.operations import results
 
-_COMPARED = ("strategy_id", "session_date", "quantity", "exit_price", "fees", "commissions", "net", "exit_role")
+_CENT = Decimal("0.01")
+COMPARED = ("strategy_id", "session_date", "quantity", "exit_price", "fees", "commissions", "net", "exit_role")
 
 
 def rebuild(position: Position, *, since: datetime | None = None, ended: date | None = None) -> None:
@@ -48,7 +50,8 @@ def turns(position: Position, *, ended: date | None = None) -> tuple[list[Fill],
 
 def values(position: Position, one: OwnedTurn, fills: dict[int, Fill]) -> dict[str, Any]:
     """Return the columns of the trade that a round turn is."""
-    turn, point_value = one.turn, position.contract.spec.point_value
+    turn = one.turn
+    gross = turn.gross(position.contract.spec.point_value).quantize(_CENT, ROUND_HALF_UP)
     leaving = fills[turn.exit_id].order
     return {
         "account_id": position.account_id,
@@ -61,10 +64,10 @@ def values(position: Position, one: OwnedTurn, fills: dict[int, Fill]) -> dict[s
         "exit_price": turn.exit_price,
         "entered_at": turn.entered_at,
         "exited_at": turn.exited_at,
-        "gross": turn.gross(point_value),
+        "gross": gross,
         "fees": turn.fees,
         "commissions": turn.commissions,
-        "net": turn.net(point_value),
+        "net": gross - turn.fees - turn.commissions,
         "exit_role": Role.EXIT if one.crossed else leaving.role if leaving else Role.EXTERNAL,
     }
 
@@ -113,7 +116,7 @@ def _write_trades(position: Position, rows: Sequence[Fill], kept: Books) -> set[
         stored[pair].delete()
     for pair, columns in wanted.items():
         before = stored.get(pair)
-        if before is not None and all(getattr(before, name) == columns[name] for name in _COMPARED):
+        if before is not None and all(getattr(before, name) == columns[name] for name in COMPARED):
             continue
         if before is not None:
             changed.add(results.key(before))

@@ -1,0 +1,163 @@
+"""What an account or a strategy has come to, from the results of its sessions: figures, periods, causes, hours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import QuerySet
+
+from market.orders import OrderType
+from market.performance import Day, Figures, by_month, by_week, causes, figures, together
+from market.sessions import NEW_YORK
+from tradingbot.models import Account, CalendarDay, DayResult, Fill, Strategy, Trade
+from tradingbot.operations.results import held
+
+BY_HAND = "by hand"
+_CENT = Decimal("0.01")
+_TOLD = 10  # causes of a drawdown
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """Trades entered in one hour of New York; dollars. `slippage`: what their orders filled worse than intended."""
+
+    hour: int
+    trades: int
+    net: Decimal
+    costs: Decimal
+    slippage: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """An account, or one strategy of it.
+
+    days     every session from the first with a trade to the newest, those without a trade too
+    parts    results by strategy, without empty sessions
+    causes   (strategy, session, dollars) of the largest drawdown, the largest loss first
+    """
+
+    name: str
+    figures: Figures
+    days: list[Day]
+    weeks: list[Day]
+    months: list[Day]
+    parts: dict[str, list[Day]]
+    causes: list[tuple[str, date, Decimal]]
+    hours: list[Hour]
+
+    def plain(self) -> dict[str, Any]:
+        """Return everything as the API and a script read it; decimals stay decimals, dates dates."""
+        periods = {name: list(map(asdict, getattr(self, name))) for name in ("days", "weeks", "months", "hours")}
+        causes_ = [{"strategy": part, "session_date": day, "net": net} for part, day, net in self.causes]
+        parts = {name: asdict(figures(days)) for name, days in self.parts.items()}
+        return {"name": self.name, "figures": asdict(self.figures), **periods, "drawdown": causes_, "strategies": parts}
+
+
+def of_account(account: Account) -> Performance:
+    """Return the performance of an account over everything that it has traded."""
+    return _performance(account.name, account.results.all(), Trade.objects.filter(account=account), account)
+
+
+def of_strategy(strategy: Strategy) -> Performance:
+    """Return the performance of a strategy, on all accounts that it has traded."""
+    return _performance(strategy.name, strategy.results.all(), strategy.trades.all(), None)
+
+
+def _performance(name: str, rows: QuerySet[DayResult], trades: QuerySet[Trade], account: Account | None) -> Performance:
+    parts: dict[str, list[Day]] = {}
+    for row in rows.select_related("strategy").order_by("session_date"):
+        parts.setdefault(row.strategy.name if row.strategy else BY_HAND, []).append(row.day)
+    days, seconds = _every_session(together(day for found in parts.values() for day in found))
+    if account is not None and len(parts) > 1:
+        seconds_held = held(trades.values_list("entered_at", "exited_at"))
+    else:
+        seconds_held = sum(day.held for day in days)
+    found = figures(days, seconds=seconds, held=seconds_held)
+    return Performance(
+        name=name,
+        figures=found,
+        days=days,
+        weeks=by_week(days),
+        months=by_month(days),
+        parts=parts,
+        causes=causes(found.fall, parts)[:_TOLD] if found.fall else [],
+        hours=_hours(trades),
+    )
+
+
+def _every_session(traded: list[Day]) -> tuple[list[Day], int]:
+    """Return the days with those between them that the calendar knows, and how long all of them were open."""
+    if not traded:
+        return [], 0
+    known = {day.session_date: day for day in traded}
+    span = CalendarDay.objects.filter(trade_date__range=(traded[0].session_date, traded[-1].session_date))
+    seconds = 0
+    for session_date, opens_at, closes_at in span.values_list("trade_date", "opens_at", "closes_at"):
+        known.setdefault(session_date, Day(session_date))
+        seconds += int((closes_at - opens_at).total_seconds())
+    return [known[session_date] for session_date in sorted(known)], seconds
+
+
+def _hours(trades: QuerySet[Trade]) -> list[Hour]:
+    zone = ZoneInfo(NEW_YORK)
+    hours: dict[int, Hour] = {}
+    rows = trades.select_related("contract", "entry_fill__order", "exit_fill__order")
+    for trade in rows.order_by("entered_at"):
+        hour = trade.entered_at.astimezone(zone).hour
+        before = hours.get(hour, Hour(hour, 0, Decimal(0), Decimal(0), Decimal(0)))
+        hours[hour] = Hour(
+            hour,
+            before.trades + 1,
+            before.net + trade.net,
+            before.costs + trade.fees + trade.commissions,
+            before.slippage + (trade.slippage or Decimal(0)).quantize(_CENT, ROUND_HALF_UP),
+        )
+    return [hours[hour] for hour in sorted(hours)]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What trading a product has really cost: what a simulation may assume.
+
+    costs      dollars a contract and side, fees and commissions as the venue told them
+    slippage   ticks on market and stop orders, on average, whole and never below 0
+    fills      executions behind the costs; orders: of which the slippage is known
+    """
+
+    symbol: str
+    costs: Decimal
+    slippage: int
+    fills: int
+    orders: int
+
+
+def measured(symbol: str, *, since: datetime | None = None) -> Measured | None:
+    """Return the costs of a product's real executions, None while the venue has told none."""
+    rows = Fill.objects.filter(contract__symbol=symbol, voided=False, estimated=False).select_related(
+        "order", "contract"
+    )
+    fills: Sequence[Fill] = list(rows.filter(at__gte=since) if since else rows)
+    if not fills:
+        return None
+    contracts = sum(fill.quantity for fill in fills)
+    paid = sum((fill.fees + fill.commissions for fill in fills), Decimal(0))
+    crossed = (OrderType.MARKET, OrderType.STOP)
+    slips = [
+        fill.worse_by / fill.contract.tick_size
+        for fill in fills
+        if fill.order is not None and fill.order.type in crossed and fill.worse_by is not None
+    ]
+    average = sum(slips, Decimal(0)) / len(slips) if slips else Decimal(0)
+    return Measured(
+        symbol=symbol,
+        costs=(paid / contracts).quantize(_CENT, ROUND_HALF_UP),
+        slippage=max(int(average.to_integral_value(ROUND_HALF_UP)), 0),
+        fills=len(fills),
+        orders=len(slips),
+    )
