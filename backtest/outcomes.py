@@ -19,7 +19,6 @@ from backtest.trades import dollars, units
 from market.bars import Int
 
 CHECKED = date(2026, 10, 10)
-COMBINE_TARGETS = {50: Decimal(3000), 100: Decimal(6000), 150: Decimal(9000)}  # by size in thousands
 COMBINE_BEST_DAY = Decimal("0.55")  # most that the best day may be of the profit; 0.50 until September 2026
 COMBINE_DAYS = 2
 

@@ -1,16 +1,17 @@
 """The gate that every entry passes, whoever asks for it. Pure: the same request and state give the same verdict.
 
-The rules are looked at in one order: trading state, permit, window and calendar, freshness, product and size, rate and
-count, daily loss and maximum loss with the worst case of the whole book, sizing; of a strategy's and an account's rule
-the strategy's comes first. All are reported; the first failure decides.
+The rules are looked at in one order: trading state, permit (the firm's rules among it), window and calendar, freshness,
+product and size, rate and count, conduct, daily loss and maximum loss with the worst case of the whole book, news,
+consistency, personal limits, sizing; of a strategy's and an account's rule the strategy's comes first. All are reported;
+the first failure decides.
 """
 
 from __future__ import annotations
 
-from risk import groups, limits, margins, permit, rooms, shapes, strategy_rules, tapering
+from risk import firm_rules, groups, limits, margins, permit, rooms, shapes, strategy_rules, tapering
 from risk.permit import clock
 from risk.requests import EntryRequest, EntrySide
-from risk.rulebook import TRADED
+from risk.stages import TRADED
 from risk.states import Exposure, RiskState
 from risk.verdicts import Code, Report, Rule, Verdict
 from risk.worst_cases import WorstCase, loss_a_contract, worst_case
@@ -30,12 +31,15 @@ def decide(request: EntryRequest, state: RiskState) -> Verdict:
     shaped = all([shapes.product(report, request), shapes.quantity(report, request), shapes.sides(report, request)])
     sizes = _sizes(report, request, state) if shaped else [0]
     _rate(report, request, state)
+    firm_rules.conduct(report, request, state)
     book = worst_case(state.exposures, slippage=state.slippage_ticks)
     _protection(report, state, book)
+    each = None
     if shaped and book is not None:
         each = loss_a_contract(request.contract, request.sides, slippage=state.slippage_ticks)
         sizes.append(rooms.daily_loss(report, request, state, book, each))
         sizes.append(rooms.maximum_loss(report, request, state, book, each))
+    sizes += firm_rules.rooms(report, request, state, book, each)
     quantity = max(0, min(request.quantity, *sizes))
     _sizing(report, request, quantity)
     if report.code is not Code.ALLOWED:

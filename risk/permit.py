@@ -10,7 +10,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from market.sessions import NEW_YORK
-from risk import limits
+from risk import firm_rules, limits
 from risk.states import RiskState
 from risk.verdicts import Code, Report
 
@@ -43,11 +43,7 @@ def standing(report: Report, state: RiskState) -> None:
     _token(report, state)
     _brackets(report, state)
     _skew(report, state)
-    if state.rulebook:
-        text = f"The firm's rules cannot be used: {state.rulebook}."
-        report.fail(Code.RULEBOOK_INVALID, "rulebook", state.rulebook, "valid", text)
-    else:
-        report.rule("rulebook", "valid", "valid")
+    firm_rules.data(report, state)
     if state.blocked:
         text = f"The login may send no entries: {state.blocked}."
         report.fail(Code.LOGIN_BLOCKED, "login", state.blocked, "clear", text)

@@ -10,6 +10,7 @@ from market.orders import Side
 from market.sessions import Session
 from risk.exposures import Exposure
 from risk.limits import SLIPPAGE_TICKS
+from risk.rule_states import RuleState
 from risk.strategies import StrategyState
 
 __all__ = ["Exposure", "RiskState"]
@@ -39,7 +40,7 @@ class RiskState:
     bracket_mode        auto_oco, position or unknown; clock_skew: seconds between our clock and the venue's
     margin_percent, product_percent, group_percent, taper_percent   set by a person, None: off
     strategy            limits and doings of the strategy that asks, None for a manual order
-    rulebook            what is wrong with the firm's rules as we have them, empty if nothing is
+    rules               what binds the account by the rulebook and by its trader; None, not read, denies
     """
 
     now: datetime
@@ -78,9 +79,9 @@ class RiskState:
     token_until: datetime | None = None
     bracket_mode: str = "unknown"
     clock_skew: float | None = None
-    rulebook: str = ""
     margin_percent: int | None = None
     product_percent: int | None = None
     group_percent: int | None = None
     taper_percent: int | None = None
     strategy: StrategyState | None = None
+    rules: RuleState | None = None

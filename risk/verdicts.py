@@ -62,6 +62,12 @@ class Code(StrEnum):
     NO_LOSS_LIMIT = "no_loss_limit"
     MAXIMUM_LOSS = "maximum_loss"
     TOO_SMALL = "too_small"
+    NO_RULES = "no_rules"
+    NEWS_WINDOW = "news_window"
+    HEDGING = "hedging"
+    PERSONAL_LOSS = "personal_loss"
+    PERSONAL_PROFIT = "personal_profit"
+    CONSISTENCY = "consistency"
 
 
 class Rule(NamedTuple):

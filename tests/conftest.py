@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -17,7 +18,7 @@ from brokers.simulated.ledger import Ledger
 from tests.factories import NOW, AccountFactory, ContractFactory, StrategyFactory
 from tests.markets import DrawnMarket
 from tradingbot.models import Account, Contract, Login, Strategy
-from tradingbot.operations import venues
+from tradingbot.operations import rulebooks, venues
 from tradingbot.operations.bars import storing
 from tradingbot.queues import redis
 
@@ -96,8 +97,10 @@ def unhurried() -> Iterator[Callable[[bool], None]]:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(unhurried: Callable[[bool], None], django_db_setup: None) -> Iterator[None]:
+def django_db_setup(unhurried: Callable[[bool], None], django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     unhurried(False)
+    with django_db_blocker.unblock():
+        rulebooks.load(now=NOW)
     yield
     unhurried(True)
 

@@ -7,14 +7,27 @@ from decimal import Decimal as D
 from market.contracts import Contract
 from market.orders import OrderType, Side
 from market.sessions import flat_by, regular_session
+from risk.consistency import Days
 from risk.gate import EntryRequest, EntrySide, Exposure, RiskState
 from risk.limits import entries_until
+from risk.personal import Personal
+from risk.rule_states import RuleState
+from risk.rulebook import shipped
 
 MNQ = Contract("CON.F.US.MNQ.Z26", "MNQ", D("0.25"), D("0.5"))
 MES = Contract("CON.F.US.MES.Z26", "MES", D("0.25"), D("1.25"))
 SESSION = regular_session(date(2026, 11, 18))
+TODAY = SESSION.trade_date
 NOW = datetime(2026, 11, 18, 14, 30, 4, tzinfo=UTC)  # 09:30:04 New York
 MARKET = 86000  # ticks of MNQ: 21,500.00
+RULES = RuleState(
+    problems=(),
+    parameters=shipped().parameters("combine", 50, TODAY),
+    permitted=shipped().permitted(TODAY),
+    personal=Personal(),
+    days=Days(),
+    conduct=shipped().conduct(TODAY),
+)
 ALLOWED = RiskState(
     now=NOW,
     trading_state="active",
@@ -39,6 +52,7 @@ ALLOWED = RiskState(
     daily_loss_limit=None,
     max_lots=D(5),
     slippage_ticks=8,
+    rules=RULES,
 )
 BUY = EntrySide(Side.BUY, OrderType.STOP, MARKET + 200, 80, 100)
 SELL = EntrySide(Side.SELL, OrderType.STOP, MARKET - 200, 80, 100)

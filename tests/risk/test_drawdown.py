@@ -80,3 +80,22 @@ def test_end_of_day_balances_undo_every_result(results, start):
     before, ended = drawdown.end_of_day_balances(balance, days, today=date(2026, 11, 15))
     assert before == start
     assert all(day < date(2026, 11, 15) for day in ended)
+
+
+@given(
+    st.sampled_from([(50_000, 2000), (100_000, 3000), (150_000, 4500), (0, 2000), (0, 3000), (0, 4500)]),
+    st.lists(st.lists(st.decimals(-3000, 3000, places=2), max_size=6), max_size=40),
+)
+def test_over_random_trades_the_floor_never_falls_and_never_exceeds_the_lock(account, days):
+    """Whatever is traded, inside a day nothing moves, and the end of a day only raises it."""
+    start, loss = D(account[0]), D(account[1])
+    balance = highest = start
+    floor = drawdown.floor(start=start, maximum_loss=loss, highest_eod=highest)
+    assert floor == start - loss
+    for trades in days:
+        balance += sum(trades, D(0))
+        highest = max(highest, balance)
+        after = drawdown.floor(start=start, maximum_loss=loss, highest_eod=highest)
+        assert floor <= after <= start
+        assert after == start or after == highest - loss
+        floor = after

@@ -33,7 +33,8 @@ def test_the_overnight_pair_of_three_micros_is_allowed_and_every_rule_reported()
         "calendar known until", "age of prices", "age of balance", "product", "quantity", "sides", "buy price",
         "buy stop loss", "buy target", "sell price", "sell stop loss", "sell target", "lots", "product cap",
         "entry in this session", "entries in a minute", "entries in a session", "other exposed accounts",
-        "everything has a stop", "daily loss", "worst equity", "size",
+        "firm's products", "last opening time", "opposite positions", "everything has a stop", "daily loss",
+        "worst equity", "news", "useful today", "personal limits", "size",
     ]  # fmt: skip
 
 

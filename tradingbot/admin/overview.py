@@ -24,7 +24,7 @@ from tradingbot.models import (
     Strategy,
     TradingState,
 )
-from tradingbot.operations import arming, bars, decisions, heartbeats, sessions, streaming, trading
+from tradingbot.operations import arming, bars, decisions, heartbeats, rulebooks, sessions, streaming, trading
 from tradingbot.operations.risk_states import floor_of, worth_of
 
 _FORGOTTEN = 86_400  # machine seconds after which a silent process is one that is no longer run
@@ -222,6 +222,7 @@ def _state(accounts: list[Account], signs: list[heartbeats.Sign]) -> State:
         also = f" {flattening} of {len(accounts)} account(s) being closed now." if flattening else ""
         sentence = f"Every account, by {overall.by or 'nobody'}: {overall.reason or 'no reason given'}.{also}"
         return State(f"All {word}", "bad" if overall.trading_state == TradingState.HALTED else "warn", sentence)
+    problems = rulebooks.problems()
     silent = [sign.name for sign in signs if not sign.alive and sign.age < _FORGOTTEN]
     for word, tone, sentence, which in (
         ("Flattening", "bad", "being closed now", [a for a in accounts if a.flatten_requested_at]),
@@ -233,6 +234,8 @@ def _state(accounts: list[Account], signs: list[heartbeats.Sign]) -> State:
         if which:
             names = ", ".join(account.name for account in which)
             return State(word, tone, f"{len(which)} of {len(accounts)} account(s) {sentence}: {names}.")
+    if problems:
+        return State("No entries", "bad", f"The rulebook cannot be used: {problems[0]}. Stops and flattening go on.")
     if silent:
         return State("Trading", "warn", f"No sign of life from {', '.join(silent)}.")
     return State("Trading", "good", f"{len(accounts)} account(s) may trade; every process answers.")

@@ -24,6 +24,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     trading.venue,
     trading.policy,
     trading.calendar,
+    trading.rulebook,
 )
 
 

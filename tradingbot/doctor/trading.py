@@ -1,4 +1,4 @@
-"""What may be traded: the venue, the firm's rule on where orders leave from, the calendar."""
+"""What may be traded: the venue, the firm's rule on where orders leave from, the calendar, the rulebook."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import DatabaseError
 
+from risk.rulebook import STALE_AFTER, RulebookInvalid
 from tradingbot.clock import now
 from tradingbot.doctor.findings import Finding
 from tradingbot.models import CalendarDay, Login
 from tradingbot.models.accounts import Venue
+from tradingbot.operations import rulebooks
 
 CALENDAR_DAYS = 14  # entries are refused when the calendar ends sooner
 
@@ -47,6 +49,19 @@ def calendar() -> Finding:
     if last < (now() + timedelta(days=CALENDAR_DAYS)).date():
         return Finding("calendar", "bad", f"ends on {last}, entries are refused within {CALENDAR_DAYS} days of that")
     return Finding("calendar", "ok", f"covers the exchange's sessions until {last}")
+
+
+def rulebook() -> Finding:
+    try:
+        book = rulebooks.current()
+    except RulebookInvalid as error:
+        more = f", and {len(error.problems) - 1} more" if len(error.problems) > 1 else ""
+        return Finding("rulebook", "bad", f"no entries: {error.problems[0]}{more}")
+    old = (now().date() - book.checked_on).days
+    said = f"{len(book.entries)} entries, the oldest checked on {book.checked_on}"
+    if old > STALE_AFTER:
+        return Finding("rulebook", "warn", f"{said}, {old} days ago: read the firm's pages again")
+    return Finding("rulebook", "ok", said)
 
 
 def _live_logins() -> bool:

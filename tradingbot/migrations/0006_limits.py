@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tradingbot', '0004_stream'),
+        ('tradingbot', '0005_rulebook'),
     ]
 
     operations = [

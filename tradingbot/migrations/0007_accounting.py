@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tradingbot', '0004_stream'),
+        ('tradingbot', '0006_limits'),
     ]
 
     operations = [

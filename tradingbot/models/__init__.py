@@ -10,6 +10,7 @@ from tradingbot.models.notifications import Notification
 from tradingbot.models.orders import Order, OrderEvent
 from tradingbot.models.positions import Fill, Position, Trade
 from tradingbot.models.processes import ApiMetric, Heartbeat, Lease, Sample, Snapshot
+from tradingbot.models.rules import NewsEvent, NewsStep, Payout, PersonalRules, Rule, RulebookLoad, RuleOverride
 from tradingbot.models.sessions import CalendarDay, SessionStep
 from tradingbot.models.states import OverallState, StateChange
 from tradingbot.models.strategies import OvernightRange, Strategy
@@ -33,13 +34,20 @@ __all__ = [
     "Lease",
     "Lock",
     "Login",
+    "NewsEvent",
+    "NewsStep",
     "Notification",
     "Order",
     "OrderEvent",
     "Outcome",
     "OverallState",
     "OvernightRange",
+    "Payout",
+    "PersonalRules",
     "Position",
+    "Rule",
+    "RuleOverride",
+    "RulebookLoad",
     "Sample",
     "SessionStep",
     "Snapshot",

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
+from risk.rule_entries import SIZES
 from tradingbot.models import fields
 
 
@@ -82,6 +83,15 @@ class Account(models.Model):
     broker_account_id = models.BigIntegerField()
     name = models.CharField(max_length=64)
     stage = models.CharField(max_length=16, choices=Stage, default=Stage.UNKNOWN)
+    size = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        choices=[(size, f"{size}K") for size in SIZES],
+        help_text="thousands of dollars; with the stage it decides which rules bind",
+    )
+    has_daily_loss_limit = models.BooleanField(
+        "daily loss limit chosen", default=False, help_text="bought with the account (its name shows DLL)"
+    )
     selected = models.BooleanField(default=False, help_text="the account that commands use without --account")
     enabled = models.BooleanField(default=True, help_text="watched and traded by us")
     can_trade = models.BooleanField(default=False, help_text="as the venue says")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -13,8 +13,8 @@ from django.db.models.functions import Now
 from brokers.base import AccountReport, BrokerError, FillReport
 from market.sessions import Session, firm_limit, regular_session, trade_date_of
 from risk import drawdown, rulebook
-from tradingbot.models import Account, Balance, CalendarDay, Contract, Login, Stage
-from tradingbot.operations import costs, limits_watch, notifications, risk_states, venues
+from tradingbot.models import Account, Balance, CalendarDay, Contract, Login, Payout, Stage
+from tradingbot.operations import costs, limits_watch, notifications, risk_states, rules, venues
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ def refresh(account: Account, *, now: datetime) -> None:
     with transaction.atomic():
         row = Account.objects.select_for_update(of=("self",)).get(pk=account.pk)
         if begins:
+            rules.apply(row, on=today, now=now)  # what holds from this day on
             start = _begin_session(row, report.balance, before, today, now) if steady else None
             Account.objects.filter(pk=row.pk).update(session_date=today, session_start_balance=start)
         Account.objects.filter(pk=row.pk).update(
@@ -109,23 +110,24 @@ def end_of_day(account: Account, *, now: datetime) -> Balance | None:
 
 def _add(login: Login, report: AccountReport, now: datetime) -> Account:
     stage, size, has_daily_limit = rulebook.infer(report.name)
-    rules = rulebook.parameters(stage, size, trade_date_of(now))
+    ended: dict[date, Decimal] = {}
     account = Account(
         login=login,
         broker_account_id=report.id,
         name=report.name,
         stage=stage,
+        size=size,
+        has_daily_loss_limit=has_daily_limit,
         can_trade=report.can_trade and report.visible,
         balance=report.balance,
         balance_at=now,
     )
-    if rules is not None:
-        account.start_balance, account.maximum_loss, account.max_lots = rules.start, rules.maximum_loss, rules.max_lots
-        account.daily_loss_limit = rules.daily_loss if has_daily_limit else None
-        _find_history(account, report, now)
+    if rules.apply(account, on=trade_date_of(now), now=now):
+        ended = _find_history(account, report, now)
     try:
         with transaction.atomic():
             account.save()
+            _keep_ended(account, ended)
     except IntegrityError:  # another process has found it meanwhile
         return Account.objects.select_related("login").get(login=login, broker_account_id=report.id)
     notifications.notify(
@@ -140,31 +142,57 @@ def _add(login: Login, report: AccountReport, now: datetime) -> Account:
     return account
 
 
-def _find_history(account: Account, report: AccountReport, now: datetime) -> None:
+def _find_history(account: Account, report: AccountReport, now: datetime) -> dict[date, Decimal]:
     """Set the highest end-of-day balance if executions explain the balance to the cent, else leave it unknown.
 
     An account without history of which we can be sure has no floor, and no floor means no entries. A practice account
-    cannot be lost at the firm: its floor starts from what it holds.
+    cannot be lost at the firm: its floor starts from what it holds. Returns the balances of the days that are known,
+    from the day before the first trade on; nothing where the history is not proven.
     """
     try:
         fills = venues.connect(account.login).fills(report.id, now - _HISTORY, now)
     except BrokerError as error:
         log.warning("%s: the history of %s could not be read: %s", account.login, report.name, error)
-        return
+        return {}
     today = trade_date_of(now)
     before, ended = drawdown.end_of_day_balances(report.balance, _results(fills), today=today)
     if before == account.start_balance:
         account.highest_eod_balance = max((before, *ended.values()))
-    elif account.stage == Stage.PRACTICE:
+        return {_day_before(min(ended, default=today)): before, **ended}
+    if account.stage == Stage.PRACTICE:
         account.start_balance = account.highest_eod_balance = report.balance
         log.info("%s: a practice account with a history of its own, its floor starts at %s", account, report.balance)
+        return {_day_before(today): report.balance}
+    return {}
+
+
+def _keep_ended(account: Account, ended: Mapping[date, Decimal]) -> None:
+    """Keep the balances of days that ended before we looked; what is kept already stays."""
+    Balance.objects.bulk_create(
+        (
+            Balance(
+                account=account,
+                session_date=day,
+                at=regular_session(day).closes_at,
+                balance=balance,
+                open_profit=Decimal(0),
+                end_of_day=True,
+            )
+            for day, balance in sorted(ended.items())
+        ),
+        ignore_conflicts=True,
+    )
+
+
+def _day_before(day: date) -> date:
+    return day - timedelta(days=3 if day.weekday() == 0 else 1)
 
 
 def _introduction(account: Account) -> str:
     if account.maximum_loss is None:
         return (
-            f"Its name does not tell stage and size ({account.get_stage_display()}): set stage, start balance, maximum "
-            "loss and max lots in the admin before it can be traded."
+            f"Its name does not tell stage and size ({account.get_stage_display()}): set them in the admin before it "
+            "can be traded; the rulebook has the limits."
         )
     if account.highest_eod_balance is None:
         return (
@@ -180,7 +208,7 @@ def _listed(account: Account, report: AccountReport, now: datetime) -> Account:
     before = account.can_trade, account.name, account.highest_eod_balance
     account.can_trade, account.name = report.can_trade and report.visible, report.name
     if account.highest_eod_balance is None and account.maximum_loss is not None:
-        _find_history(account, report, now)
+        _keep_ended(account, _find_history(account, report, now))
     if before != (account.can_trade, account.name, account.highest_eod_balance):
         account.save(update_fields=["can_trade", "name", "start_balance", "highest_eod_balance"])
     return account
@@ -241,12 +269,17 @@ def _begin_session(
     if account.highest_eod_balance is None:
         return start
     highest = max(account.highest_eod_balance, start, *ended.values())
+    _keep_ended(account, ended)
     closed = account.balances.filter(end_of_day=True, session_date__lt=today).first()
     if account.stage == Stage.EXPRESS and closed is not None and account.maximum_loss is not None:
         since = sum((net for day, net in results if closed.session_date < day < today), Decimal(0))
         paid_out = closed.balance + since - start
         if paid_out > 0:  # from the first payout on the floor stands at the starting balance
             highest = max(highest, (account.start_balance or Decimal(0)) + account.maximum_loss)
+            first = min((day for day in ended if day > closed.session_date), default=today)  # as `ended` counts it
+            Payout.objects.get_or_create(
+                account=account, session_date=first, defaults={"amount": paid_out, "seen_at": now}
+            )
             notifications.notify(
                 "risk",
                 f"Payout seen: {account}",

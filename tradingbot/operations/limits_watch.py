@@ -1,16 +1,16 @@
-"""The firm's loss limits, held against the account: warn on the way, halt and flatten when one is reached."""
+"""The firm's loss limits and the trader's own, held against the account: warn on the way, stop when one is reached."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from django.db.models import Q
 
 from market.orders import LIVE
 from market.sessions import trade_date_of
-from risk import drawdown
-from tradingbot.models import Account, CalendarDay, Lock, Notification
+from risk import drawdown, personal
+from tradingbot.models import Account, CalendarDay, Lock, Notification, PersonalRules
 from tradingbot.operations import notifications, orders, risk_states, trading
 
 _WARN_AT = (90, 70, 50)  # percent of a limit
@@ -20,8 +20,9 @@ def check(account: Account, *, now: datetime, worth: risk_states.Worth | None = 
     """Compare equity and the day's result with the limits; returns why it was stopped, empty if it was not.
 
     worth   what it is worth; by default the balance as last read with open profit at the newest bars
-    A limit that is reached halts the account and has it flattened: the maximum loss until a person resumes, the daily
-    loss until the next session opens.
+    A limit of the firm that is reached halts the account and has it flattened: the maximum loss until a person resumes,
+    the daily loss until the next session opens. A personal limit halts until then, and flattens if it is to. None of it
+    needs the rulebook: the account's row has its limits.
     """
     positions = list(account.positions.exclude(quantity=0, broker_quantity=0).select_related("contract"))
     worth = worth or risk_states.worth_of(account, positions, trade_date=trade_date_of(now))
@@ -35,9 +36,13 @@ def check(account: Account, *, now: datetime, worth: risk_states.Worth | None = 
     elif worth.day_profit is not None and drawdown.is_day_lost(day_profit=worth.day_profit, daily_loss_limit=limit):
         reason = f"Daily loss limit reached: {worth.day_profit:+,.2f} of {-(limit or 0):+,.2f} dollars"
         until, lock = _next_open(now), Lock.DAILY_LOSS
+    flatten = bool(reason)
+    if not reason:
+        reason, flatten = _personal(account, worth.day_profit, now)
+        until, lock = (_next_open(now), Lock.DAILY_LOSS) if reason else (None, Lock.NONE)
     if reason:
         halted = trading.halt(account, reason=reason, by="limit watch", until=until, lock=lock, now=now)
-        if halted or positions or account.orders.filter(Q(status__in=LIVE)).exists():
+        if flatten and (halted or positions or account.orders.filter(Q(status__in=LIVE)).exists()):
             orders.request_flatten(account, reason=reason, by="limit watch", now=now)
         account.refresh_from_db()
         return reason
@@ -46,6 +51,59 @@ def check(account: Account, *, now: datetime, worth: risk_states.Worth | None = 
     if worth.day_profit is not None and limit:
         _warn(account, "daily loss limit", limit + worth.day_profit, limit, now)
     return ""
+
+
+def least_result(account: Account, *, on: date) -> Decimal | None:
+    """Return the day's result at which everything is closed, by the firm's daily limit or the trader's; None: never."""
+    limits = [] if account.daily_loss_limit is None else [-account.daily_loss_limit]
+    row = personal_of(account)
+    if row is not None and row.loss_action == PersonalRules.Action.FLATTEN:
+        lowest = personal.lowest_result(typed(row, on))
+        limits += [] if lowest is None else [lowest]
+    return max(limits, default=None)
+
+
+def most_result(account: Account) -> Decimal | None:
+    """Return the day's result at which the trader's target has everything closed, None if there is no such."""
+    row = personal_of(account)
+    return row.daily_profit if row is not None and row.profit_action == PersonalRules.Action.FLATTEN else None
+
+
+def personal_of(account: Account) -> PersonalRules | None:
+    return PersonalRules.objects.filter(account_id=account.pk).first()
+
+
+def typed(row: PersonalRules, on: date) -> personal.Personal:
+    """Return the trader's limits as risk takes them; the peak is that of the session `on`."""
+    return personal.Personal(
+        daily_loss=row.daily_loss,
+        trailing=row.trailing,
+        daily_profit=row.daily_profit,
+        peak=row.peak if row.peak_date == on else Decimal(0),
+        governor=row.governor,
+        governor_safety=row.governor_safety,
+    )
+
+
+def _personal(account: Account, day_profit: Decimal | None, now: datetime) -> tuple[str, bool]:
+    """Keep the day's best result; return which personal limit it has reached, empty if none, and whether to flatten."""
+    row = personal_of(account)
+    if row is None or day_profit is None or (row.daily_loss is None and row.daily_profit is None):
+        return "", False
+    today = trade_date_of(now)
+    best = max(day_profit, typed(row, today).peak)
+    if (row.peak_date, row.peak) != (today, best):
+        row.peak_date, row.peak = today, best
+        PersonalRules.objects.filter(pk=row.pk).update(peak_date=today, peak=best)
+    limits = typed(row, today)
+    if personal.is_lost(limits, day_profit=day_profit):
+        kind = f"trailing from {row.peak:+,.2f}" if row.trailing else "fixed"
+        said = f"Personal loss limit reached: {day_profit:+,.2f} of {personal.lowest_result(limits):+,.2f} dollars"
+        return f"{said} ({kind})", row.loss_action == PersonalRules.Action.FLATTEN
+    if personal.is_done(limits, day_profit=day_profit):
+        said = f"Personal profit target reached: {day_profit:+,.2f} of {row.daily_profit:+,.2f} dollars"
+        return said, row.profit_action == PersonalRules.Action.FLATTEN
+    return "", False
 
 
 def _warn(account: Account, what: str, room: Decimal, limit: Decimal, now: datetime) -> None:

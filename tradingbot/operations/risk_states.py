@@ -13,9 +13,10 @@ from market.orders import ENTRY_TAKEN, LIVE, OrderStatus, Role, Side
 from market.sessions import Session, flat_by, trade_date_of
 from risk import drawdown, limits, rulebook
 from risk.gate import Exposure, RiskState
+from risk.parameters import Parameters
 from tradingbot.clock import speed
 from tradingbot.models import Account, Balance, Contract, Order, Position, Stage, Strategy
-from tradingbot.operations import bars, statements, strategy_states
+from tradingbot.operations import bars, rule_states, statements, strategy_states
 
 TOKEN_LASTS = 24 * 3600.0  # seconds of machine time
 _LATENCY = 5.0  # machine seconds that fetching and deciding may take on top of the age that prices may have
@@ -36,6 +37,7 @@ def risk_state(account: Account, contract: Contract | None, strategy: Strategy |
     orders = _orders(account) if facts.has_orders else []
     positions = list(_open(account)) if facts.has_positions else []
     worth = worth_of(account, positions, realised=facts.realised, trade_date=trade_date)
+    rules = rule_states.rule_state(account, trade_date=trade_date, now=now)
     return RiskState(
         now=now,
         trading_state=account.trading_state,
@@ -58,8 +60,8 @@ def risk_state(account: Account, contract: Contract | None, strategy: Strategy |
         floor=floor_of(account),
         maximum_loss=account.maximum_loss,
         daily_loss_limit=account.daily_loss_limit,
-        max_lots=_max_lots(account, trade_date),
-        product_cap=_product_cap(account, contract, trade_date),
+        max_lots=_max_lots(account, rules.parameters, trade_date),
+        product_cap=rules.cap_of(contract.symbol) if contract is not None else None,
         exposures=tuple(exposures(positions, orders)),
         taken=frozenset(Side(order.side) for order in orders if _takes(order, strategy, trade_date)),
         entries_minute=facts.entries_minute,
@@ -79,6 +81,7 @@ def risk_state(account: Account, contract: Contract | None, strategy: Strategy |
         strategy=None
         if strategy is None
         else strategy_states.strategy_state(strategy, trade_date=trade_date, orders=orders, positions=positions),
+        rules=rules,
     )
 
 
@@ -282,20 +285,12 @@ def _halted(strategy: Strategy | None, trade_date: date) -> str:
     return (strategy.halt_reason or "halted") if strategy.halted_on == trade_date else ""
 
 
-def _product_cap(account: Account, contract: Contract | None, trade_date: date) -> int | None:
-    if contract is None:
-        return None
-    return rulebook.product_cap(contract.symbol, rulebook.infer(account.name)[1], trade_date)
-
-
-def _max_lots(account: Account, trade_date: date) -> Decimal | None:
+def _max_lots(account: Account, rules: Parameters | None, trade_date: date) -> Decimal | None:
     """Return the account's limit, for an Express account not above what its last end of day allows."""
-    if account.stage != Stage.EXPRESS or account.max_lots is None:
-        return account.max_lots
-    rules = rulebook.parameters(account.stage, rulebook.infer(account.name)[1], trade_date)
-    if rules is None:
-        return account.max_lots
+    if account.stage != Stage.EXPRESS or account.max_lots is None or rules is None:
+        return account.max_lots  # without rules there are no entries
     last = Balance.objects.filter(account=account, end_of_day=True, session_date__lt=trade_date).order_by(
         "-session_date"
     )
-    return min(account.max_lots, rulebook.lots(rules, last_eod=last.values_list("balance", flat=True).first()))
+    level = rulebook.lots(rules, last_eod=last.values_list("balance", flat=True).first())
+    return None if level is None else min(account.max_lots, level)

@@ -13,9 +13,22 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
+from market.sessions import trade_date_of
 from tradingbot.models import Account, Contract, Login, Strategy
 from tradingbot.models.accounts import Venue
-from tradingbot.operations import accounts, bars, contracts, leases, places, reconciliation, sessions, skew, strategies
+from tradingbot.operations import (
+    accounts,
+    bars,
+    contracts,
+    leases,
+    places,
+    reconciliation,
+    rulebooks,
+    rules,
+    sessions,
+    skew,
+    strategies,
+)
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +39,7 @@ _LOOK = 0.5
 
 
 def prepare(*, now: datetime) -> list[str]:
-    """Make what a start needs and nobody types in: admin, login, calendar. Returns what was made, in sentences.
+    """Make what a start needs and nobody types in: admin, login, rules, calendar. Returns what was made, in sentences.
 
     Changes nothing that is there and right. Raises ImproperlyConfigured, naming the variable, for what cannot work.
     """
@@ -37,6 +50,8 @@ def prepare(*, now: datetime) -> list[str]:
         made = _make_admin() + _store_login(wanted)
         Account.objects.update(reconciled_at=None)  # no entry before this start has compared itself with the venue
         strategies.sync(now=now)  # what the environment pins holds from the start on
+    made += rulebooks.load(now=now)
+    rules.apply_all(on=trade_date_of(now), now=now)
     rows = sessions.ensure_calendar(now=now)
     return [*made, f"calendar: {rows} sessions written"] if rows else made
 

@@ -14,7 +14,7 @@ from tradingbot.operations import setup
 
 
 class Command(BaseCommand):
-    help = "Migrate, make admin, login and calendar; with --connect read accounts, contracts and bars from the venue."
+    help = "Migrate, make admin, login, rules, calendar; with --connect read accounts, contracts, bars from the venue."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--connect", action="store_true", help="read from the venue what trading needs")

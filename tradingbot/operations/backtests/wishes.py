@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from difflib import get_close_matches
 from typing import Any
 
 import strategies as registry
 from backtest.codes import Policy
-from backtest.outcomes import COMBINE_TARGETS, Rules
+from backtest.outcomes import Rules
 from backtest.simulation import Terms
 from risk import rulebook
 from risk.costs import ROUND_TURN
@@ -19,7 +19,7 @@ from strategies import Strategy as Kind
 from strategies.parameters import dump, parse
 from tradingbot.models import Strategy
 
-FIRMS = tuple(f"{stage}-{size}" for stage, size in rulebook.RULES)
+FIRMS = tuple(f"{stage}-{size}" for stage in (Stage.COMBINE, Stage.EXPRESS, Stage.PRACTICE) for size in rulebook.SIZES)
 """Account types that a result can be judged by, for example combine-50."""
 _WITH_DAILY_LOSS = "-dll"
 
@@ -107,15 +107,22 @@ def rules_of(firm: str, on: date) -> Rules | None:
         return None
     name = firm.removesuffix(_WITH_DAILY_LOSS)
     stage, _, size = name.partition("-")
-    found = rulebook.parameters(stage, int(size), on) if name in FIRMS else None
-    if found is None:
+    found = rulebook.shipped().parameters(stage, int(size), on) if name in FIRMS else None
+    if found is None or found.start is None or found.maximum_loss is None:
         raise ValueError(
             f"unknown account type {firm!r}; known are {', '.join(FIRMS)}, each also with {_WITH_DAILY_LOSS}"
         )
-    return Rules(
+    rules = Rules(
         name=firm,
         start=found.start,
         maximum_loss=found.maximum_loss,
         daily_loss=found.daily_loss if firm.endswith(_WITH_DAILY_LOSS) else None,
-        target=COMBINE_TARGETS.get(int(size)) if stage == Stage.COMBINE else None,
+    )
+    if stage != Stage.COMBINE:
+        return rules
+    return replace(
+        rules,
+        target=found.profit_target,
+        best_day=found.consistency_ratio or rules.best_day,
+        least_days=found.min_trading_days or rules.least_days,
     )

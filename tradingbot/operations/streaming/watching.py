@@ -25,12 +25,13 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """An account with open positions; `least` is the equity at which one of its limits is reached."""
+    """An account with open positions; `least` and `most` are the equities at which a limit has everything closed."""
 
     account_id: int
     balance: Decimal
-    least: Decimal
+    least: Decimal | None
     holdings: tuple[Holding, ...]
+    most: Decimal | None = None
 
 
 def watches(login: Login, *, now: datetime) -> list[Watch]:
@@ -38,23 +39,32 @@ def watches(login: Login, *, now: datetime) -> list[Watch]:
     found = []
     for account in Account.objects.filter(login=login, enabled=True).select_related("login"):
         rows = list(Position.objects.filter(account=account).exclude(quantity=0).select_related("contract"))
-        least = _least(account, now)
-        if not rows or account.balance is None or least is None:
+        least, most = _least(account, now), _most(account, now)
+        if not rows or account.balance is None or (least is None and most is None):
             continue
         holdings = [
             Holding(row.contract.broker_contract_id, row.quantity, row.average_price, row.contract.spec.point_value)
             for row in rows
         ]
-        found.append(Watch(account.pk, account.balance, least, tuple(holdings)))
+        found.append(Watch(account.pk, account.balance, least, tuple(holdings), most))
     return found
 
 
 def _least(account: Account, now: datetime) -> Decimal | None:
     floors = [risk_states.floor_of(account)]
-    if account.daily_loss_limit and account.session_date == trade_date_of(now) and account.session_start_balance:
-        floors.append(account.session_start_balance - account.daily_loss_limit)
+    today = trade_date_of(now)
+    result = limits_watch.least_result(account, on=today)
+    if result is not None and account.session_date == today and account.session_start_balance is not None:
+        floors.append(account.session_start_balance + result)
     known = [floor for floor in floors if floor is not None]
     return max(known) if known else None
+
+
+def _most(account: Account, now: datetime) -> Decimal | None:
+    result = limits_watch.most_result(account)
+    if result is None or account.session_date != trade_date_of(now) or account.session_start_balance is None:
+        return None
+    return Decimal(account.session_start_balance + result)
 
 
 class Watcher:
@@ -84,7 +94,8 @@ class Watcher:
             if price is None:
                 return False
             equity += (price - holding.average_price) * holding.quantity * holding.point_value
-        return equity <= watch.least
+        lost = watch.least is not None and equity <= watch.least
+        return lost or (watch.most is not None and equity >= watch.most)
 
 
 def check(account: Account, *, now: datetime) -> str:
