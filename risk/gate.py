@@ -2,8 +2,8 @@
 
 The rules are looked at in one order: trading state, permit (the firm's rules among it), window and calendar, freshness,
 product and size, rate and count, conduct, daily loss and maximum loss with the worst case of the whole book, news,
-consistency, personal limits, sizing; of a strategy's and an account's rule the strategy's comes first. All are reported;
-the first failure decides.
+consistency, personal limits, sizing; of a strategy's and an account's rule the strategy's comes first. All are
+reported; the first failure decides.
 """
 
 from __future__ import annotations
