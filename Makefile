@@ -17,7 +17,7 @@ KILLS ?=
 SEED ?=
 ARGS ?=
 
-.PHONY: help demo run test coverage check fmt chaos matrix bench lock venv main dev
+.PHONY: help demo run test coverage check fmt parity chaos matrix bench lock venv main dev
 
 help: ## what there is
 	@echo "make demo    a whole trading day on the simulated venue  (SPEED=30, DAY=2026-11-18)"
@@ -26,6 +26,7 @@ help: ## what there is
 	@echo "make coverage the same, with the lines that no test runs"
 	@echo "make check   lint, format, types, import directions, missing migrations"
 	@echo "make fmt     format and sort"
+	@echo "make parity  a month of every strategy, live at the simulated venue and in the backtest: to the cent"
 	@echo "make chaos   the order path through kills, lost answers, outages  (KILLS=60 SEED=1: random days instead)"
 	@echo "                                                          (CORE=1: the scenarios that every change has to pass)"
 	@echo "make matrix  what restarts survive, in minutes: the gate for the pins of celery, kombu and redis"
@@ -54,6 +55,9 @@ check: dev
 fmt: dev
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+parity: dev
+	@exec $(PY) -m pytest tests/backtest/test_parity.py -m parity -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 chaos: dev
 	@exec env KILLS=$(KILLS) SEED=$(SEED) $(PY) -m pytest $(if $(KILLS),tests/chaos/test_days.py,tests/chaos) -m "chaos$(if $(CORE), and core)" \

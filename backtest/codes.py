@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from enum import IntEnum
 
 
@@ -56,6 +57,7 @@ class Refusal(IntEnum):
     SIDES = 6  # two sides that are no pair, or half of one
     ROOM = 7  # as many entries at once as the kernel has slots
     ADD = 8  # an addition without a position of its direction, or one too many
+    SIZE = 9  # not even one contract loses at most the risk that an entry may have
 
 
 REFUSALS = len(Refusal)
@@ -77,3 +79,10 @@ ORDER_COLUMNS = 10
 # columns of a trade in the log; T_STOP is where the stop stood at the end
 T_ORDER, T_SIDE, T_ENTRY_ROW, T_ENTRY, T_EXIT_ROW, T_EXIT, T_REASON, T_STOP, T_QUANTITY = range(9)
 TRADE_COLUMNS = 9
+
+
+def fingerprint() -> int:
+    """Return a number that changes with any of these numbers: the kernel is compiled with them, see there."""
+    lists = (list(one) for one in (Policy, Reason, Ending, Refusal))
+    numbers = [value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, int)]
+    return zlib.crc32(repr([numbers, *([*map(int, one)] for one in lists)]).encode())

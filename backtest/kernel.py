@@ -56,15 +56,21 @@ from backtest.codes import (
     Policy,
     Reason,
     Refusal,
+    fingerprint,
 )
 from market.plans import Kind
+
+# numba keeps machine code as long as this one file stays as it is, whatever becomes of the files that it imports from:
+# whoever changes a number in `backtest.codes` has to touch this line, and thereby this file
+if fingerprint() != 0x3FDB57D1:
+    raise ImportError(f"backtest.codes has changed: compare kernel.py with {fingerprint():#x}, not the number before")
 
 _NONE, _MARKET, _LIMIT, _STOP = (int(kind) for kind in Kind)
 _OPTIMISTIC, _DETAIL = int(Policy.OPTIMISTIC), int(Policy.DETAIL)
 _BY_STOP, _BY_TARGET, _BY_BREAKEVEN, _BY_TRAIL, _BY_SIGNAL = (int(r) for r in list(Reason)[:5])
 _BY_FLAT, _BY_OPPOSITE, _BY_END, _BY_PARTIAL, _BY_HOLD = (int(r) for r in list(Reason)[5:])
 _FILLED, _CANCELLED, _EXPIRED = int(Ending.FILLED), int(Ending.CANCELLED), int(Ending.EXPIRED)
-_WINDOW, _WRONG_PRICE, _TAKEN, _HALTED, _HELD, _DISTANCE, _SIDES, _ROOM, _ADD = (int(r) for r in Refusal)
+_WINDOW, _WRONG_PRICE, _TAKEN, _HALTED, _HELD, _DISTANCE, _SIDES, _ROOM, _ADD, _SIZE = (int(r) for r in Refusal)
 
 # a slot: free, with an entry that works, or with an open position
 _STATE, _SIDE, _TYPE, _AT, _UNTIL, _PAIR, _STOP_DISTANCE, _TARGET_DISTANCE, _TRAIL, _BREAKEVEN = range(10)
@@ -82,7 +88,6 @@ _FAR = 1 << 60
 _INT, _BOOL, _NOTHING = numba.int64, numba.boolean, numba.void
 _LINE, _TABLE, _FLAGS = numba.int64[::1], numba.int64[:, ::1], numba.boolean[::1]
 _FOUR = numba.types.UniTuple(numba.int64, 4)  # type: ignore[no-untyped-call]
-_PAIR_OF_LINES = numba.types.UniTuple(_LINE, 2)  # type: ignore[no-untyped-call]
 _LOGS = numba.types.Tuple((_TABLE, _TABLE, _LINE))  # type: ignore[no-untyped-call]
 
 
@@ -169,7 +174,8 @@ def _note(found, count, key, side, order, slot, role):  # type: ignore[no-untype
         or (found[at - 1, 0] == key and found[at - 1, 1] > -side)
         or (found[at - 1, 0] == key and found[at - 1, 1] == -side and found[at - 1, 2] > 3 * order + role)
     ):
-        found[at] = found[at - 1]
+        for column in range(5):  # a whole row at once takes seconds to compile
+            found[at, column] = found[at - 1, column]
         at -= 1
     found[at, 0], found[at, 1], found[at, 2], found[at, 3], found[at, 4] = key, -side, 3 * order + role, slot, role
     return count + 1
@@ -368,6 +374,8 @@ def _refusal(slots, now, signal, close, closed_at, flat, tradeable, date, least,
         for slot in range(len(slots)):
             if slots[slot, _STATE] == _WORKING and slots[slot, _SIDE] == side:
                 return _TAKEN
+    if signal[QUANTITY] < 1:
+        return _SIZE
     return -1 if free >= sides else _ROOM
 
 
@@ -535,28 +543,3 @@ def run(  # type: ignore[no-untyped-def]
             now[_PAIR_WORKS] = -1
         row += 1
     return orders[: now[_ORDERS]], trades[: now[_TRADES]], refused
-
-
-@numba.njit(_PAIR_OF_LINES(_LINE, _LINE, _TABLE), cache=True)
-def excursions(highs, lows, trades):  # type: ignore[no-untyped-def]
-    """Return per trade the worst and the best profit in ticks a contract while it was open.
-
-    Whole bars count from the entry's on; of the bar of the exit only what the trade certainly saw: its exit, and before
-    a target the bar's other extreme.
-    """
-    worst, best = np.zeros(len(trades), np.int64), np.zeros(len(trades), np.int64)
-    for number in range(len(trades)):
-        trade = trades[number]
-        side, entry, last = trade[T_SIDE], trade[T_ENTRY], trade[T_EXIT_ROW]
-        low = high = entry
-        for row in range(trade[T_ENTRY_ROW], last):
-            low, high = min(low, lows[row]), max(high, highs[row])
-        if trade[T_REASON] == _BY_TARGET:
-            if side > 0:
-                low = min(low, lows[last])
-            else:
-                high = max(high, highs[last])
-        low, high = min(low, trade[T_EXIT]), max(high, trade[T_EXIT])
-        worst[number] = low - entry if side > 0 else entry - high
-        best[number] = high - entry if side > 0 else entry - low
-    return worst, best

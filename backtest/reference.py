@@ -321,6 +321,8 @@ class _Run:
                 return Refusal.DISTANCE
             if any(entry.side is side for entry in self.working):
                 return Refusal.TAKEN
+        if signal[QUANTITY] < 1:
+            return Refusal.SIZE
         return Refusal.ROOM if len(self.working) + len(self.held) + len(sides) > SLOTS else None
 
 

@@ -142,7 +142,7 @@ def prepare(planner: Planner, params: Any, stretch: Stretch, *, quantity: int, m
     made = made or frames_of(planner, params, stretch)
     managed = planner.management(params, stretch.contract)
     plan = planner.plan(made, params, stretch.contract)
-    signals = signals_of(plan, managed, quantity)
+    signals = signals_of(plan, managed, quantity, stretch.contract)
     dates = made.trade_date[signals[:, ROW]]
     mine = (dates >= _days(stretch.first)) & (dates <= _days(stretch.last))
     if stretch.seen_until is not None:
@@ -176,9 +176,10 @@ def simulate(prepared: Sequence[Prepared], terms: Terms) -> Simulated:
     return Simulated(Trades.join(parts), tuple(orders), tuple(one.signals for one in prepared), refused)
 
 
-def signals_of(plan: Plan, managed: Management, quantity: int) -> Int:
+def signals_of(plan: Plan, managed: Management, quantity: int, contract: Contract) -> Int:
     """Return the rows of a plan that ask for something, as the kernel takes them.
 
+    quantity   contracts of an entry, at most: fewer where they would lose more than `managed.risk`, 0 where one would
     Raises ValueError for more partial targets than the kernel knows.
     """
     if len(managed.partials) > MOST_PARTIALS:
@@ -186,16 +187,28 @@ def signals_of(plan: Plan, managed: Management, quantity: int) -> Int:
     asking = (plan.long.kind != Kind.NONE) | (plan.short.kind != Kind.NONE) | plan.exit_long | plan.exit_short
     rows = np.flatnonzero(asking)
     signals = np.zeros((len(rows), SIGNAL_COLUMNS), np.int64)
-    signals[:, ROW], signals[:, OCO], signals[:, QUANTITY] = rows, plan.oco[rows], quantity
+    signals[:, ROW], signals[:, OCO] = rows, plan.oco[rows]
     signals[:, EXIT_LONG], signals[:, EXIT_SHORT] = plan.exit_long[rows], plan.exit_short[rows]
     signals[:, TRAIL_TICKS] = plan.trail_ticks[rows]
     if plan.adds is not None:
         signals[:, ADDS] = plan.adds[rows]
-    for number, share in enumerate(managed.partial_quantities(quantity)):
-        signals[:, PARTS + number] = share
     for side, first in ((plan.long, LONG), (plan.short, SHORT)):
         _fill_side(signals[:, first:], side, rows, managed)
+    _size(signals, managed, quantity, contract)
     return signals
+
+
+def _size(signals: Int, managed: Management, quantity: int, contract: Contract) -> None:
+    """Write how many contracts each row asks for, and how many of them each partial target closes."""
+    signals[:, QUANTITY] = quantity
+    if managed.risk:
+        farthest = np.maximum(signals[:, LONG + STOP_TICKS], signals[:, SHORT + STOP_TICKS])
+        stops, which = np.unique(farthest, return_inverse=True)
+        sizes = [managed.quantity(quantity, stop, contract) if stop else 0 for stop in stops.tolist()]
+        signals[:, QUANTITY] = np.array(sizes, np.int64)[which]
+    for size in set(signals[:, QUANTITY].tolist()) - {0} if managed.partials else ():
+        shares = managed.partial_quantities(size)
+        signals[signals[:, QUANTITY] == size, PARTS : PARTS + len(shares)] = shares
 
 
 def flat_times(made: Frames, managed: Management) -> Int:
@@ -247,13 +260,13 @@ def _details(one: Prepared, terms: Terms) -> tuple[Int, Int]:
 
 
 def _trades(number: int, one: Prepared, orders: Int, closed: Int, terms: Terms) -> Trades:
-    from backtest import kernel
+    from backtest.excursions import excursions
 
     bars, contract = one.frames.base, one.stretch.contract
     rows, exits, side, quantity = (closed[:, column] for column in (T_ENTRY_ROW, T_EXIT_ROW, T_SIDE, T_QUANTITY))
     first = orders[closed[:, T_ORDER]]
     extremes: tuple[Any, ...] = (np.ascontiguousarray(bars.high), np.ascontiguousarray(bars.low), closed)
-    worst, best = kernel.excursions(*extremes)
+    worst, best = excursions(*extremes)
     earned = gross(contract, (closed[:, T_EXIT] - closed[:, T_ENTRY]) * side, quantity)
     costs = 2 * units(terms.costs) * quantity
     stops = np.where(

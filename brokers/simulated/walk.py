@@ -27,6 +27,7 @@ _TYPES = {
     Type.JOIN_ASK: OrderType.LIMIT,
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_INSTANT = timedelta(microseconds=1)
 
 
 class Walk:
@@ -67,7 +68,11 @@ class Walk:
             start = until
 
     def _match(self, session: Session, orders: Sequence[Order], begin: datetime, until: datetime) -> bool:
-        """Match one piece; return whether any order changed."""
+        """Match one piece; return whether any order changed.
+
+        Its fills happen before it ends: one in the minute of 10:00 is stamped 10:00:59.999999 at the latest, as at an
+        exchange, where the minute that a fill belongs to is the one of the bar that made it.
+        """
         by_contract = defaultdict(list)
         for order in orders:
             by_contract[order.contract_id].append(order)
@@ -84,7 +89,7 @@ class Walk:
         resting = self._resting(orders)
         outcome = step(bar, resting, slippage=self._behaviour.slippage)
         for fill in outcome.fills:
-            self._clearing.fill(fill.order_id, fill.quantity, fill.price, until)
+            self._clearing.fill(fill.order_id, fill.quantity, fill.price, until - _INSTANT)
         return self._move_trailing(resting, outcome.working, until) or bool(outcome.fills)
 
     def _resting(self, orders: Sequence[Order]) -> list[Resting]:

@@ -75,10 +75,10 @@ def runs(draw: st.DrawFn, policy: Policy) -> tuple[Any, ...]:
 def _signals(draw: st.DrawFn, row: int, close: int, opened_at: int) -> list[int]:
     columns = [0] * SIGNAL_COLUMNS
     asks = draw(st.sampled_from([_pair, _pair, _long, _short, _nothing]))
-    columns[ROW], columns[OCO], columns[QUANTITY] = row, asks == _pair, draw(st.integers(1, 3))
+    columns[ROW], columns[OCO], columns[QUANTITY] = row, asks == _pair, draw(st.integers(0, 3))
     columns[EXIT_LONG], columns[EXIT_SHORT] = draw(st.integers(0, 4)) == 0, draw(st.integers(0, 4)) == 0
     columns[TRAIL_TICKS], columns[ADDS] = draw(st.sampled_from([0, 0, 4, 9])), draw(st.integers(0, 3)) == 0
-    for part in range(min(columns[QUANTITY] - 1, draw(st.integers(0, 2)))):
+    for part in range(min(max(columns[QUANTITY], 1) - 1, draw(st.integers(0, 2)))):
         columns[PARTS + part] = 1
     for side, first, mine in ((1, LONG, (_pair, _long)), (-1, SHORT, (_pair, _short))):
         if asks not in mine:

@@ -1,30 +1,45 @@
-"""A month through the live operations at the simulated venue, minute by minute under a clock that stands in between.
+"""Sessions through the live operations at the simulated venue, under a clock that stands in between.
 
-The venue walks each minute as one bar, so both sides read bars by `market.matching.step`.
+The venue walks each minute as one bar, so both sides read bars by `market.matching.step`. The clock stops at the closes
+at which something can happen: where the plan of all bars asks for something, where an order or a profit that is managed
+is reached, where an entry or a position ends by time. A row of the live plan that the plan of all bars did not have
+would be seen at the next stop, late, and leave a MISSED decision: `late` finds it. The machine's clock, which tells how
+long ago a close was sent, is moved on with the market's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
+import numpy.typing as npt
 from django.db.models import F
 
-from brokers.base import FillReport, Lane
 from brokers.simulated.behaviour import Behaviour
 from brokers.simulated.broker import SimulatedBroker
 from brokers.simulated.engine import Venue
 from brokers.simulated.ledger import Ledger
 from brokers.simulated.products import Listing
-from brokers.simulated.records import Type
-from market.bars import Bars, epoch, moment
+from market.bars import Bars, Int, epoch, moment
 from market.calendar import generate
 from market.orders import LIVE
+from market.plans import Management, Partial, frames
 from market.sessions import Session, flat_by
-from tradingbot.models import Account, Contract, Login, Order, Position, SessionStep, Strategy
+from strategies import STRATEGIES
+from tradingbot.models import (
+    Account,
+    Contract,
+    Decision,
+    Fill,
+    Login,
+    Order,
+    Outcome,
+    Position,
+    SessionStep,
+    Strategy,
+)
 from tradingbot.operations import (
     accounts,
     calendar,
@@ -37,7 +52,7 @@ from tradingbot.operations import (
     trading,
     venues,
 )
-from tradingbot.operations.bars.storing import record_in
+from tradingbot.operations.bars.storing import join, record_in
 
 MINUTE = timedelta(minutes=1)
 _BETWEEN_READS = timedelta(seconds=3)
@@ -81,71 +96,130 @@ class MadeMarket:
         return self._days[session.trade_date]
 
 
-class PunctualBroker(SimulatedBroker):
-    """Stamps what a minute filled inside of that minute, as an exchange does; the replay stamps its end."""
-
-    def fills(
-        self, account_id: int, start: datetime, end: datetime, *, lane: Lane = Lane.RECONCILE
-    ) -> list[FillReport]:
-        return [self._inside(report) for report in super().fills(account_id, start, end, lane=lane)]
-
-    def _inside(self, report: FillReport) -> FillReport:
-        order = self._venue.ledger.order(report.order_id)
-        at_once = order is not None and order.type is Type.MARKET
-        return report if at_once else replace(report, at=report.at - timedelta(microseconds=1))
-
-
-class LiveMonth:
+class Life:
     """An account that trades one strategy through the sessions dated `first` to `last`."""
 
     def __init__(self, kind: str, values: dict[str, object], *, first: date, last: date, seed: int) -> None:
         known = generate(first - timedelta(days=60), last)
         self.market = MadeMarket(known, seed=seed)
         self.traded = [session for session in known if session.trade_date >= first]
+        self.before = known[-len(self.traded) - 35 : -len(self.traded)]
         self.now = self.traded[0].opens_at - timedelta(minutes=20)
         self.venue = Venue(Ledger(":memory:"), self.market, Behaviour(segments=1, slippage=1))
+        self.venue.listener = self._hear
         login = Login.objects.create(
             name="paper", venue="paper", base_url="http://127.0.0.1:1", user_name="demo", api_key="demo"
         )
         self.venue.open_account("150KTC-V2-1-1", Decimal(150_000), self.now)
-        venues.use(login, PunctualBroker(self.venue, lambda: self.now))
+        venues.use(login, SimulatedBroker(self.venue, lambda: self.now))
         calendar.ensure_calendar(now=self.now)
         contracts.refresh(login, now=self.now)
         (self.account,) = accounts.discover(login, now=self.now)
         self.contract = Contract.objects.get(symbol="MNQ", active=True)
-        for session in known[-len(self.traded) - 35 : -len(self.traded)]:
+        for session in self.before:
             self._record(session, self.market.of(session), session.closes_at)
         self.strategy = Strategy.objects.create(
             name=kind, kind=kind, account=self.account, symbol="MNQ", enabled=True, parameters=values
         )
+        self._heard = True
 
     def run(self) -> None:
         """Live through every session."""
+        self._asks = self._closes_that_ask()
         for session in self.traded:
-            self._morning(session)
+            self.now = session.opens_at + MINUTE
+            trading.end_locks(now=self.now)
+            self._work()
             end = flat_by(session)
-            while self.now < end and self._exposed():
-                self._to(self._next(session, end), session)
-            if self._exposed():
-                self._to(end, session)
-            self._close(session)
+            while self.now < end and (at := self._next(session, end)) is not None:
+                self._to(at, session)
+            self._record(session, self.market.of(session), session.closes_at)
+            for minutes in (1, 16):
+                self.now = end + minutes * MINUTE
+                self._work()
 
-    def _morning(self, session: Session) -> None:
-        """Prepare the session, then stand at 09:30 with every bar until then."""
-        self.now = session.opens_at + MINUTE
-        trading.end_locks(now=self.now)
-        self._work()
-        self._to(session.rth_opens_at, session)
+    def late(self) -> list[str]:
+        """Return what was seen too late, or not at all."""
+        said = Decision.objects.filter(outcome__in=(Outcome.MISSED, Outcome.FAILED)).values_list("sentence", flat=True)
+        return list(said)
+
+    def _closes_that_ask(self) -> Int:
+        kind, params = STRATEGIES[self.strategy.kind], self.strategy.typed_parameters()
+        sessions = [*self.before, *self.traded]
+        seen = frames(join([self.market.of(one) for one in sessions]), sessions, kind.timeframes(params))
+        plan = kind.plan(seen, params, self.contract.spec)
+        rows = (plan.long.kind > 0) | (plan.short.kind > 0) | plan.exit_long | plan.exit_short
+        return seen.base.opened_at[rows] + 60
+
+    def _next(self, session: Session, end: datetime) -> datetime | None:
+        """Return the next close at which something can happen, `end` for an account that is not flat; None for none."""
+        asking = self._asks[(self._asks > epoch(self.now)) & (self._asks < epoch(end))]
+        ahead = [moment(asking[0])] if len(asking) else []
+        steps = SessionStep.objects.filter(state="pending", due_at__gt=self.now, due_at__lt=end)
+        ahead += [at for at in [steps.order_by("due_at").values_list("due_at", flat=True).first()] if at]
+        rows = list(Order.objects.filter(account=self.account, session_date=session.trade_date).order_by("pk"))
+        live = [order for order in rows if order.status in LIVE]
+        held = Position.objects.filter(account=self.account).exclude(quantity=0).exists()
+        if not live and not held:
+            return min(ahead, default=None)
+        ahead += [order.expires_at for order in live if order.role == "entry" and order.expires_at] + [end]
+        until = min(ahead)
+        entries = [order for order in rows if held and order.role == "entry" and order.average_price is not None]
+        reached = self._reached(self._bars(session, self.now, until), live, entries)
+        for entry in entries:
+            since = self._filled_at(entry)
+            if entry.trail_ticks:
+                reached |= self._new_best(session, entry, since, until)
+            if entry.hold:
+                ahead += [at for at in (since + entry.hold, since + entry.hold + MINUTE) if at > self.now]
+        found = np.flatnonzero(reached)
+        ahead += [self.now + (int(found[0]) + 1) * MINUTE] if len(found) else []
+        return min(ahead)
+
+    def _reached(self, coming: Bars, live: list[Order], entries: list[Order]) -> npt.NDArray[np.bool_]:
+        """Return the minutes that reach the price of an order or a profit at which a position is managed."""
+        spec = self.contract.spec
+        levels = [spec.ticks(order.price) for order in live if order.price is not None]
+        for entry in entries:
+            parts = [Partial(Decimal(r), Decimal(share)) for r, share in entry.partials]
+            goals = [entry.breakeven_ticks or 0, *Management(partials=tuple(parts)).partial_at(entry.stop_ticks or 0)]
+            levels += [spec.ticks(entry.average_price or Decimal(0)) + entry.side * goal for goal in goals]
+        reached = np.zeros(len(coming), np.bool_)
+        for level in levels:
+            reached |= (coming.low <= level) & (level <= coming.high)
+        return reached
+
+    def _new_best(self, session: Session, entry: Order, since: datetime, until: datetime) -> npt.NDArray[np.bool_]:
+        """Return the minutes from now on that go beyond the best price since the entry's fill."""
+        bars = self._bars(session, since, until)
+        prices = (bars.high if entry.side > 0 else -bars.low).copy()
+        prices[:1] = bars.close[:1] * entry.side
+        best = np.concatenate(([np.iinfo(np.int64).min], np.maximum.accumulate(prices)[:-1]))
+        return (prices > best)[bars.opened_at >= epoch(self.now)]
+
+    def _filled_at(self, entry: Order) -> datetime:
+        """Return when the minute opened in which the entry filled."""
+        at = Fill.objects.filter(order=entry).order_by("at").values_list("at", flat=True)[0]
+        return at.replace(second=0, microsecond=0)
+
+    def _bars(self, session: Session, since: datetime, until: datetime) -> Bars:
+        return self.market.of(session).between(since, until)
 
     def _to(self, at: datetime, session: Session) -> None:
         """Let the market go on to `at`, then do what workers and guard do at a bar's close."""
-        self.now = at
+        passed, self.now = at - self.now, at
+        Position.objects.filter(close_sent_at__isnull=False).update(close_sent_at=F("close_sent_at") - passed)
+        self.venue.advance(at)
         self._settle()
-        self._record(session, self.market.of(session).between(session.opens_at, at), at)
-        if self._steps_due():
+        self._record(session, self._bars(session, max(self._recorded, session.opens_at), at), at)
+        if SessionStep.objects.filter(state="pending", due_at__lte=at).exists():
             self._work()
-        if decisions.evaluate(self.contract, now=at):
-            self._settle()
+        if epoch(at) in self._asks:
+            accounts.refresh(self.account_row, now=at)  # as every minute
+        decisions.evaluate(self.contract, now=at)
+        if Order.objects.filter(status__in=LIVE, role="entry", expires_at__lte=at).exists():
+            orders.sweep(now=at)
+        self._settle()
 
     def _work(self) -> None:
         self.account.refresh_from_db()
@@ -156,51 +230,24 @@ class LiveMonth:
         for _ in range(10):
             if orders.flatten_due(self.account, now=self.now):
                 return
-            Account.objects.update(flat_seen_at=F("flat_seen_at") - _BETWEEN_READS)  # the machine's clock goes on too
+            Account.objects.update(flat_seen_at=F("flat_seen_at") - _BETWEEN_READS)
         raise AssertionError("the account does not get flat")
 
     def _settle(self) -> None:
-        """Let fills be booked, pairs cancelled and stops checked, until nothing changes any more."""
-        while reconciliation.reconcile(self.account, now=self.now, max_age=0):
+        """Let fills be booked, pairs cancelled and stops checked, as long as the venue tells of something."""
+        while self._heard:
+            self._heard = False
+            reconciliation.reconcile(self.account, now=self.now, max_age=0)
             protection.check(self.account, now=self.now, max_age=0)
         if self.account_row.flatten_requested_at:
             self._work()
 
-    def _steps_due(self) -> bool:
-        return SessionStep.objects.filter(state="pending", due_at__lte=self.now).exists()
-
-    def _close(self, session: Session) -> None:
-        """Record the rest of the day and let the session's last steps run."""
-        self._record(session, self.market.of(session), session.closes_at)
-        for minutes in (1, 16):
-            self.now = flat_by(session) + minutes * MINUTE
-            self._work()
-
-    def _exposed(self) -> bool:
-        live = Order.objects.live().filter(account=self.account).exists()
-        return live or Position.objects.filter(account=self.account).exclude(quantity=0).exists()
-
-    def _next(self, session: Session, end: datetime) -> datetime:
-        """Return the end of the next minute in which anything may happen: an order reached or ended, a stop to move."""
-        spec = self.contract.spec
-        rows = list(Order.objects.filter(account=self.account, session_date=session.trade_date))
-        live = [order for order in rows if order.status in LIVE]
-        levels = [spec.ticks(order.price) for order in live if order.price is not None]
-        levels += [
-            spec.ticks(order.average_price) + order.side * (order.breakeven_ticks or 0)
-            for order in rows
-            if order.role == "entry" and order.average_price is not None
-        ]
-        ends = min([order.expires_at for order in live if order.role == "entry" and order.expires_at] + [end])
-        coming = self.market.of(session).between(self.now, ends)
-        reached = np.zeros(len(coming), np.bool_)
-        for level in levels:
-            reached |= (coming.low <= level) & (level <= coming.high)
-        found = np.flatnonzero(reached)
-        return moment(coming.opened_at[found[0]]) + MINUTE if len(found) else ends
+    def _hear(self, events: object) -> None:
+        self._heard = True
 
     def _record(self, session: Session, bars: Bars, until: datetime) -> None:
         record_in(self.contract, session, bars, source="stream", covered_until=until, now=max(self.now, until + MINUTE))
+        self._recorded = until
 
     @property
     def account_row(self) -> Account:

@@ -56,7 +56,7 @@ def run(
     if out is not None:
         leave[out] = True
     plan = Plan(sides["long"], sides["short"], oco, leave, leave, np.full(length, trail))
-    signals = signals_of(plan, management, terms.quantity)
+    signals = signals_of(plan, management, terms.quantity, MNQ)
     stretch = Stretch(MNQ, bars, (SESSION,), None, DAY, DAY, details=Bars.of(details) if details else None)
     return simulate([Prepared(stretch, made, flat_times(made, management), signals, management)], terms)
 
@@ -111,6 +111,13 @@ class TestEntries:
     def test_what_the_gate_denies_is_not_placed(self, asked, why):
         found = run([FIRST, (100, 130, 100, 130)], long=asked)
         assert (told(found), found.refused[why]) == ([], 1)
+
+    @pytest.mark.parametrize(("risk", "contracts"), [(D(20), [2]), (D("19.99"), [1]), (D("9.99"), [])])
+    def test_an_entry_is_made_smaller_than_its_size_by_the_risk_it_may_have(self, risk, contracts):
+        """20 ticks of $0.50 to the stop are $10 a contract."""
+        found = run([FIRST, (100, 112, 100, 111), (111, 145, 111, 140)], long=BUY, management=Management(risk=risk))
+        assert [quantity for *_, quantity in told(found)] == contracts
+        assert found.refused[Refusal.SIZE] == (not contracts)
 
     def test_while_a_position_is_open_another_entry_is_passed_over(self):
         found = run([FIRST, (100, 112, 100, 111), FIRST, FIRST], long=BUY, again=2)
@@ -198,4 +205,4 @@ class TestMoney:
         parts = tuple(Partial(D(number), D("0.1")) for number in range(1, 6))
         plan = SimpleNamespace(long=PlanSide.nothing(1), short=PlanSide.nothing(1))
         with pytest.raises(ValueError, match="5 partial targets"):
-            signals_of(plan, Management(partials=parts), 10)  # type: ignore[arg-type]
+            signals_of(plan, Management(partials=parts), 10, MNQ)  # type: ignore[arg-type]

@@ -1,110 +1,157 @@
-"""The same month through the live operations at the venue and through the kernel: order for order, fill for fill."""
+"""The same sessions through the live operations at the venue and through the kernel: order for order, fill for fill.
+
+`overnight_range` lives through October, the others through a week; `make parity` lives through October with all six.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from backtest.codes import O_ENDING, O_FILL, O_PRICE, O_SIDE, O_STOP, O_TARGET, Ending, Reason
+from backtest.codes import O_ENDING, Ending, Reason
 from backtest.results import Result
 from backtest.trades import dollars
-from market.bars import epoch, moment
-from tests.backtest.live import LiveMonth
-from tradingbot.models import Fill, Order, Trade
+from tests.backtest.compared import (
+    live_entries,
+    live_fills,
+    live_net,
+    simulated_entries,
+    simulated_fills,
+    simulated_net,
+)
+from tests.backtest.live import Life
+from tradingbot.models import Order
 from tradingbot.operations import backtests, venues
 
-FIRST, LAST = date(2026, 10, 1), date(2026, 10, 30)
-VALUES = {"size": 2, "breakeven_points": "8", "target_atr": "3"}
-
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600), pytest.mark.xdist_group("parity")]
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
 
 
-@pytest.fixture(scope="module")
-def month(django_db_setup: None, django_db_blocker) -> Iterator[LiveMonth]:
+@dataclass(frozen=True)
+class Case:
+    """A strategy as it is set, the sessions it lives through, and what must occur in them."""
+
+    kind: str
+    values: dict[str, Any]
+    reasons: frozenset[Reason]
+    endings: frozenset[Ending] = frozenset({Ending.FILLED})
+    first: date = date(2026, 10, 5)
+    last: date = date(2026, 10, 9)
+    seed: int = 11
+    shape: Callable[[Life], None] = lambda life: None
+
+
+def _october(life: Life) -> None:
+    opens = {session.trade_date.day: session.rth_opens_at for session in life.traded}
+    for day in (7, 20):  # both sides of the pair in one minute
+        life.market.spread(date(2026, 10, day), opens[day], 900)
+    life.market.calm(date(2026, 10, 1), opens[1] + timedelta(hours=2))  # held until the flat time
+    life.market.calm(date(2026, 10, 12), opens[12])  # neither side is reached
+
+
+OCTOBER = {"first": date(2026, 10, 1), "last": date(2026, 10, 30)}
+CASES = (
+    Case(
+        "overnight_range",
+        {"size": 2, "breakeven_points": "8", "target_atr": "3"},
+        frozenset({Reason.STOP, Reason.TARGET, Reason.BREAKEVEN, Reason.FLAT}),
+        frozenset({Ending.FILLED, Ending.CANCELLED, Ending.EXPIRED}),
+        shape=_october,
+        **OCTOBER,
+    ),
+    Case(
+        "ema_cross",
+        {"size": 4, "trail_atr": "2", "breakeven_r": "0.5", "partial_r": "0.7", "hold_minutes": 25, "max_entries": 4},
+        frozenset({Reason.PARTIAL, Reason.HOLD, Reason.TRAIL, Reason.BREAKEVEN}),
+    ),
+    Case(
+        "trend_following",
+        {"size": 2, "max_adds": 2, "add_spacing_atr": "0.5", "trail_atr": "3", "fast_period": 5, "slow_period": 15},
+        frozenset({Reason.STOP, Reason.TRAIL, Reason.SIGNAL, Reason.FLAT}),
+        seed=12,
+    ),
+    Case(
+        "mean_reversion",
+        {"size": 3, "risk_per_trade": "120", "rsi_low": 40, "rsi_high": 60, "distance_atr": "1.0"},
+        frozenset({Reason.STOP, Reason.TARGET}),
+    ),
+    Case(
+        "pdh_pdl",
+        {"size": 3, "mode": "breakout", "partial_r": "0.5", "breakeven_r": "0.5", "max_entries": 4},
+        frozenset({Reason.STOP, Reason.TARGET, Reason.PARTIAL, Reason.BREAKEVEN}),
+        seed=12,
+    ),
+    Case(
+        "orb_rubber_band",
+        {
+            "size": 2,
+            "entry_minutes": 10,
+            "time_entry": True,
+            "breakeven_r": "0.5",
+            "target_r": "1",
+            "max_entries": 3,
+        },
+        frozenset({Reason.STOP, Reason.TARGET, Reason.BREAKEVEN}),
+        frozenset({Ending.FILLED, Ending.EXPIRED}),
+        seed=12,
+    ),
+)
+
+
+def _params() -> Iterator[Any]:
+    for case in CASES:
+        yield pytest.param(case, id=case.kind, marks=pytest.mark.xdist_group(f"parity-{case.kind}"))
+        if case.first != OCTOBER["first"]:
+            month = replace(case, **OCTOBER)
+            yield pytest.param(month, id=f"{case.kind}-october", marks=pytest.mark.parity)
+
+
+@pytest.fixture(scope="module", params=list(_params()))
+def lived(request: Any, django_db_setup: None, django_db_blocker: Any) -> Iterator[tuple[Case, Life, Result]]:
     """Lived through once, rolled back at the end."""
     from django.db import connection, transaction
 
+    case = request.param
     with django_db_blocker.unblock(), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")  # the machine may be busy
-        month = LiveMonth("overnight_range", VALUES, first=FIRST, last=LAST, seed=11)
-        opens = {session.trade_date.day: session.rth_opens_at for session in month.traded}
-        for day in (7, 20):  # both sides of the pair in one minute
-            month.market.spread(date(2026, 10, day), opens[day], 900)
-        month.market.calm(date(2026, 10, 1), opens[1] + timedelta(hours=2))  # held until the flat time
-        month.market.calm(date(2026, 10, 12), opens[12])  # neither side is reached
-        month.run()
-        yield month
+        life = Life(case.kind, case.values, first=case.first, last=case.last, seed=case.seed)
+        case.shape(life)
+        life.run()
+        wish = backtests.Wish(case.kind, "MNQ", case.values, case.first, case.last, slippage=1)
+        result, _ = backtests.simulate(wish, life.contract, now=life.now)
+        yield case, life, result
         transaction.set_rollback(True)
     venues.forget()
 
 
-@pytest.fixture(scope="module")
-def result(month: LiveMonth) -> Result:
-    wish = backtests.Wish("overnight_range", "MNQ", VALUES, FIRST, LAST, slippage=1)
-    found, _ = backtests.simulate(wish, month.contract, now=month.now)
-    return found
+Lived = tuple[Case, Life, Result]
 
 
-def test_the_same_entries_are_placed_and_end_in_the_same_way(month: LiveMonth, result: Result):
-    ticks = month.contract.spec.ticks
-    live = [
-        (o.session_date, o.side, ticks(o.stop_price), o.stop_ticks, o.target_ticks, o.filled > 0, _ticks(month, o))
-        for o in Order.objects.filter(role="entry").order_by("pk")
-    ]
-    (prepared,), (orders,) = result.prepared, result.simulated.orders
-    dates = [moment(prepared.frames.base.opened_at[row]).date() for row in prepared.signals[orders[:, 0], 0].tolist()]
-    simulated = [
-        (day, row[O_SIDE], row[O_PRICE], row[O_STOP], row[O_TARGET], row[O_ENDING] == Ending.FILLED, row[O_FILL])
-        for day, row in zip(dates, orders.tolist(), strict=True)
-    ]
-    assert len(live) > 30
-    assert sorted(live) == sorted(simulated)
+def test_the_same_entries_are_placed_and_end_in_the_same_way(lived: Lived):
+    _, life, result = lived
+    assert live_entries(life) == simulated_entries(result)
+    assert life.late() == []
 
 
-def test_the_same_fills_happen_in_the_same_minutes(month: LiveMonth, result: Result):
-    live = sorted(
-        (epoch(fill.at) // 60 * 60, fill.side, fill.quantity, month.contract.spec.ticks(fill.price))
-        for fill in Fill.objects.all()
-    )
-    trades = result.simulated.trades
-    fills = []
-    for at, left, side, size, entry, leave in zip(
-        *(
-            column.tolist()
-            for column in (
-                trades.entered_at,
-                trades.exited_at,
-                trades.side,
-                trades.quantity,
-                trades.entry,
-                trades.exit,
-            )
-        ),
-        strict=True,
-    ):
-        fills += [(at, side, size, entry), (left, -side, size, leave)]
-    assert len(live) > 30
-    assert live == sorted(fills)
+def test_the_same_contracts_fill_in_the_same_minutes_at_the_same_prices(lived: Lived):
+    _, life, result = lived
+    assert live_fills(life) == simulated_fills(result)
 
 
-def test_net_results_agree_to_the_cent_trade_by_trade(month: LiveMonth, result: Result):
-    live = sorted((trade.session_date, trade.net) for trade in Trade.objects.all())
-    days = [date.fromordinal(date(1970, 1, 1).toordinal() + day) for day in result.simulated.trades.trade_date.tolist()]
-    simulated = sorted(zip(days, map(dollars, result.simulated.trades.net.tolist()), strict=True))
-    assert live == simulated
-    balance = month.venue.ledger.accounts()[0].balance
+def test_net_results_agree_to_the_cent_day_by_day(lived: Lived):
+    _, life, result = lived
+    assert live_net(life) == simulated_net(result)
+    balance = life.venue.ledger.accounts()[0].balance
     assert Decimal(150_000) + dollars(result.simulated.trades.net.sum()) == balance
 
 
-def test_the_month_shows_every_way_to_leave(result: Result):
-    reasons = set(result.simulated.trades.reason.tolist())
-    assert {Reason.STOP, Reason.TARGET, Reason.BREAKEVEN, Reason.FLAT} <= reasons
-    endings = set(result.simulated.orders[0][:, O_ENDING].tolist())
-    assert {Ending.FILLED, Ending.CANCELLED, Ending.EXPIRED} <= endings
-
-
-def _ticks(month: LiveMonth, order: Order) -> int:
-    return month.contract.spec.ticks(order.average_price) if order.average_price else 0
+def test_what_is_managed_and_how_entries_end_occurs(lived: Lived):
+    case, _, result = lived
+    assert case.reasons <= set(result.simulated.trades.reason.tolist())
+    assert case.endings <= set(result.simulated.orders[0][:, O_ENDING].tolist())
+    if case.values.get("max_adds"):
+        assert Order.objects.filter(adds=True, filled__gt=0).exists()

@@ -44,7 +44,7 @@ def test_a_stop_fills_at_its_price_plus_slippage_in_the_piece_that_reaches_it():
     stage.place(STOP, BUY, stop_price=20010)
     stage.move(20000, 20012)  # one point every 5 seconds: 20010 is reached as the tenth piece ends
     assert stage.prices == [20010.25]
-    assert stage.fills[0].at == START + timedelta(seconds=50)
+    assert stage.fills[0].at == START + timedelta(seconds=50) - timedelta(microseconds=1)  # still in that piece
 
 
 def test_an_order_meets_nothing_that_was_before_it():
