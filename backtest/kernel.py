@@ -445,7 +445,7 @@ def _watch(slots, now, signals, offset, hold):  # type: ignore[no-untyped-def]
     return alive, above, below, until
 
 
-@numba.njit(_LOGS(*[_LINE] * 7, _FLAGS, _TABLE, _TABLE, _LINE, *[_INT] * 6), cache=True)
+@numba.njit(_LOGS(*[_LINE] * 7, _FLAGS, _TABLE, _TABLE, _LINE, *[_INT] * 6), cache=True, nogil=True)
 def run(  # type: ignore[no-untyped-def]
     opened_at,
     opens,
@@ -481,7 +481,12 @@ def run(  # type: ignore[no-untyped-def]
     now = np.zeros(_COUNTERS, np.int64)
     now[_PAIR_WORKS], now[_HALTED_ON] = -1, -_FAR
     orders = np.zeros((2 * number, ORDER_COLUMNS), np.int64)
-    trades = np.zeros((2 * number * (MOST_PARTIALS + 1), TRADE_COLUMNS), np.int64)
+    parts = 1  # that an entry may leave in
+    for signal in range(number):
+        for part in range(parts - 1, MOST_PARTIALS):
+            if signals[signal, PARTS + part]:
+                parts = part + 2
+    trades = np.zeros((2 * number * parts, TRADE_COLUMNS), np.int64)
     refused = np.zeros(REFUSALS, np.int64)
     found = np.zeros((2 * SLOTS, 5), np.int64)
     bar = np.zeros(4, np.int64)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from backtest import compiled
 from backtest.codes import (
     ADDS,
     BREAKEVEN,
@@ -151,9 +152,8 @@ def prepare(planner: Planner, params: Any, stretch: Stretch, *, quantity: int, m
 
 
 def simulate(prepared: Sequence[Prepared], terms: Terms) -> Simulated:
-    """Run the plans through the kernel. The first call of an installation compiles it, which takes a quarter minute."""
-    from backtest import kernel
-
+    """Run the plans through the kernel, which the first call of an installation compiles; see `backtest.compiled`."""
+    loop = compiled.kernel()
     parts, orders, refused = [], [], np.zeros(REFUSALS, np.int64)
     for number, one in enumerate(prepared):
         bars, managed = one.frames.base, one.management
@@ -169,7 +169,7 @@ def simulate(prepared: Sequence[Prepared], terms: Terms) -> Simulated:
             int(terms.policy),
             LEAST_STOP,
         )
-        placed, closed, denied = kernel.run(*arguments)
+        placed, closed, denied = loop.run(*arguments)
         parts.append(_trades(number, one, placed, closed, terms))
         orders.append(placed)
         refused += denied

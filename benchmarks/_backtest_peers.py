@@ -7,7 +7,6 @@ next open; a stop and a target at fixed distances from the fill; all closed at t
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 import time
 import warnings
@@ -19,20 +18,18 @@ CASH = 1e9
 warnings.filterwarnings("ignore")
 
 
-def main(engine: str, file: str, rounds: int) -> None:
+def main(engine: str, file: str) -> None:
     data = dict(np.load(file))
     run = {"backtesting": backtesting_py, "backtrader": backtrader_, "vectorbt": vectorbt_, "sweep": vectorbt_sweep}[
         engine
     ]
     once = run(data)
-    seconds, trades = [], 0
     if engine in ("vectorbt", "sweep"):
         once()  # compiles
-    for _ in range(rounds):
+    for _ in sys.stdin:  # a line is a round
         started = time.perf_counter()
         trades = once()
-        seconds.append(time.perf_counter() - started)
-    print(json.dumps({"seconds": statistics.median(seconds), "trades": trades}))
+        print(json.dumps({"seconds": time.perf_counter() - started, "trades": trades}), flush=True)
 
 
 def _frame(data):
@@ -162,4 +159,4 @@ def vectorbt_sweep(data):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backtest import kernel, reference
+from backtest import compiled, reference
 from backtest.codes import Policy
 from tests.backtest.generated import runs
 
@@ -22,5 +22,5 @@ TABLES = ("orders", "trades", "refused")
 @given(st.data())
 def test_kernel_and_reference_write_the_same_orders_trades_and_refusals(policy: Policy, data: Any):
     arguments = data.draw(runs(policy))
-    for name, compiled, plain in zip(TABLES, kernel.run(*arguments), reference.run(*arguments), strict=True):
-        np.testing.assert_array_equal(compiled, plain, err_msg=name)
+    for name, fast, plain in zip(TABLES, compiled.kernel().run(*arguments), reference.run(*arguments), strict=True):
+        np.testing.assert_array_equal(fast, plain, err_msg=name)

@@ -33,10 +33,12 @@ class Command(TerminalCommand):
         parser.add_argument("--save", action="store_true", help="keep the result as a row of the admin")
 
     def handle(self, **options: Any) -> None:
+        from backtest import compiled
         from tradingbot.operations.backtests import presenting
 
         contract = names.contract(options["symbol"], self.account())
         wish = wish_of(options, contract.symbol)
+        compiled.kernel(self.progress)
         with bar(f"{wish.kind} on {contract.symbol}", shown=not self.json) as progress, refused():
             result, found = backtests.simulate(wish, contract, now=now(), progress=progress)
             odds = presenting.odds_of(result) if options["odds"] else None

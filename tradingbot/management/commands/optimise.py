@@ -44,6 +44,7 @@ class Command(TerminalCommand):
         )
 
     def handle(self, **options: Any) -> None:
+        from backtest import compiled
         from backtest.axes import Axis, check
         from backtest.evaluation import OtherSearch
         from backtest.optimiser import Method
@@ -65,6 +66,7 @@ class Command(TerminalCommand):
                 },
             )
             asked.check()
+        compiled.kernel(self.progress)  # before every process of the search would
         with bar(f"{asked.wish.kind} on {contract.symbol}", shown=not self.json) as progress, refused():
             try:
                 found = searching.find(asked, contract, now=now(), progress=lambda what, done, of: progress(done, of))
