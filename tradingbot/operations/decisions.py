@@ -16,11 +16,11 @@ from django.db.models.functions import Now
 import strategies as registry
 from market.bars import epoch
 from market.orders import Role, Side
-from market.plans import Management, Signal, last_signals, last_silences
+from market.plans import Management, Plan, Signal, last_signals, last_silences
 from tradingbot.deadlines import may_mutate
 from tradingbot.faults import point
 from tradingbot.models import Contract, Decision, Order, Outcome, Position, Strategy
-from tradingbot.operations import notifications, orders, refusals, sessions
+from tradingbot.operations import failures, notifications, orders, refusals, sessions
 from tradingbot.operations.decision_rows import Verdict, alert, keep, shown
 from tradingbot.operations.entry_requests import entry_request
 from tradingbot.operations.explanations import explain
@@ -41,7 +41,8 @@ def evaluate(contract: Contract, *, now: datetime) -> list[Decision]:
     """Let every enabled strategy on `contract` see the bars that closed since it last looked. Returns what was decided.
 
     Open positions come first, those of strategies that were switched off too. A strategy that fails leaves a FAILED
-    decision and an alert, and does not keep the others from their turn.
+    decision and an alert, and does not keep the others from their turn; one whose own code or parameters fail is
+    switched off, what fails around it is tried again on the next bar.
     """
     rows = sessions.strategies_on(contract, now=now)
     engaged = orders.engaged(contract, now=now)
@@ -54,9 +55,13 @@ def evaluate(contract: Contract, *, now: datetime) -> list[Decision]:
             taken += _evaluate(row, contract, sight, row.pk in engaged.strategies, now)
         except SoftTimeLimitExceeded:
             raise
+        except _Broken as error:
+            log.exception("%s is broken on %s", row, contract)
+            taken += failures.switch_off(row, contract, sight, str(error), now)
         except Exception as error:
             log.exception("%s failed on %s", row, contract)
-            taken += _failed(row, contract, sight, f"{type(error).__name__}: {error}", now)
+            told = str(error).partition("\n")[0]  # PostgreSQL adds the row, another one each time
+            taken += failures.tell(row, contract, sight, f"{type(error).__name__}: {told}", now)
     return taken
 
 
@@ -89,12 +94,11 @@ def _evaluate(row: Strategy, contract: Contract, sight: Sight, engaged: bool, no
     seen = row.last_evaluated_at
     if seen is not None and seen >= sight.closed_at:
         return []
-    kind, params = registry.STRATEGIES[row.kind], row.typed_parameters()
-    plan = kind.plan(sight.frames, params, contract.spec)
+    params, managed, plan = _planned(row, contract, sight)
     after = max(epoch(seen) - 60 if seen else 0, epoch(sight.session.opens_at) - 1)
     signals = last_signals(plan, sight.frames, after)
     if signals:
-        wish = _Wish(signals[-1], params, kind.management(params, contract.spec))
+        wish = _Wish(signals[-1], params, managed)
         return _act(row, contract, sight, signals, wish, engaged, now)
     silences = last_silences(plan, sight.frames, after)
     if not silences:
@@ -108,6 +112,21 @@ def _evaluate(row: Strategy, contract: Contract, sight: Sight, engaged: bool, no
         refusal = Outcome.NO_SIGNAL, "no_signal", silence.reason
         inputs = shown(contract, silence.figures)
         return [keep(row, contract, sight, refusal, inputs, now, silence.closed_at)]
+
+
+class _Broken(Exception):
+    """The strategy itself fails, on its parameters or in its own code: it would again on every bar."""
+
+
+def _planned(row: Strategy, contract: Contract, sight: Sight) -> tuple[Any, Management, Plan]:
+    """Return parameters, management and plan of a strategy. Raises _Broken for whatever goes wrong in them."""
+    try:
+        kind, params = registry.STRATEGIES[row.kind], row.typed_parameters()
+        return params, kind.management(params, contract.spec), kind.plan(sight.frames, params, contract.spec)
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:
+        raise _Broken(f"{type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,14 +287,3 @@ def _claim(row: Strategy, sight: Sight, reason: str | None = None) -> bool:
     return bool(
         mine.update(last_evaluated_at=sight.closed_at, last_run_at=Now(), evaluations=F("evaluations") + 1, **changes)
     )
-
-
-def _failed(row: Strategy, contract: Contract, sight: Sight, reason: str, now: datetime) -> list[Decision]:
-    """Keep why a strategy failed, once for each reason; the bar stays unseen, so that the next run tries again."""
-    changed = Strategy.objects.filter(pk=row.pk).exclude(last_reason=reason[:300])
-    with transaction.atomic():
-        if not changed.update(last_reason=reason[:300], last_run_at=Now()):
-            return []
-        decision = keep(row, contract, sight, (Outcome.FAILED, "failed", reason), {}, now, sight.closed_at)
-        alert(row, decision, now)
-    return [decision]

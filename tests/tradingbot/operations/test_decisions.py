@@ -204,7 +204,7 @@ class TestDenials:
 
 
 class TestFailures:
-    def test_one_that_fails_does_not_stop_the_others_and_is_told_once(self, mnq, evaluate, strategy, account):
+    def test_one_that_is_broken_is_switched_off_and_the_others_go_on(self, mnq, evaluate, strategy, account):
         broken = Strategy.objects.create(
             name="broken", kind="overnight_range", account=account, symbol="MNQ", enabled=True, parameters={"size": 0}
         )
@@ -215,11 +215,26 @@ class TestFailures:
         taken = evaluate(mnq, OPEN)
         assert {(d.strategy.name, d.outcome) for d in taken} == {("broken", "failed"), ("works", "ordered")}
         evaluate(mnq, OPEN + timedelta(minutes=1))
-        assert Decision.objects.filter(strategy=broken).count() == 1
+        (decision,) = Decision.objects.filter(strategy=broken)
+        assert decision.code == "broken"
+        assert "size: 0 is below the least allowed" in decision.sentence
+        assert "switched off" in decision.sentence
+        assert Notification.objects.filter(level="alert", body=decision.sentence).count() == 1
         broken.refresh_from_db()
         works.refresh_from_db()
+        assert (broken.enabled, works.enabled) == (False, True)
+        assert broken.history.first().history_change_reason.startswith("it failed: ParameterError")
         assert broken.last_evaluated_at is None
         assert works.last_evaluated_at == new_york("09:31")
+
+    def test_what_fails_around_a_strategy_leaves_it_on_and_is_told_once(self, mnq, evaluate, strategy):
+        with connection.cursor() as cursor:  # its rows cannot be written
+            cursor.execute("ALTER TABLE tradingbot_order ADD CONSTRAINT never CHECK (false) NOT VALID")
+        first = evaluate(mnq, OPEN)
+        assert [(d.outcome, d.code) for d in first] == [("failed", "failed")]
+        assert evaluate(mnq, OPEN + timedelta(seconds=1)) == []
+        strategy.refresh_from_db()
+        assert (strategy.enabled, strategy.last_evaluated_at) == (True, None)
 
 
 @pytest.mark.django_db(transaction=True)
