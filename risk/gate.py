@@ -127,6 +127,7 @@ def _rate(report: Report, request: EntryRequest, state: RiskState) -> None:
         report.fail(Code.ENTRY_TAKEN, "entry in this session", " and ".join(taken), "none", text)
     else:
         report.rule("entry in this session", "none", "none")
+    _others(report, request, state)
     number = len(request.sides)
     for name, sent, limit in (
         ("entries in a minute", state.entries_minute, limits.ENTRIES_A_MINUTE),
@@ -145,6 +146,26 @@ def _rate(report: Report, request: EntryRequest, state: RiskState) -> None:
         )
         limit_text = f"fewer than {limits.ACCOUNTS_A_LOGIN}"
         report.fail(Code.TOO_MANY_ACCOUNTS, "other exposed accounts", str(state.exposed_accounts), limit_text, text)
+
+
+def _others(report: Report, request: EntryRequest, state: RiskState) -> None:
+    """Let strategies of one account not get into each other's way: its positions are net, one a contract."""
+    if state.contract_taken_by:
+        text = (
+            f"{state.contract_taken_by} is at work in {request.contract.symbol} on this account, where two strategies "
+            "would net each other: the account lets only one at a time have a contract."
+        )
+        report.fail(Code.CONTRACT_TAKEN, "contract free", f"has {state.contract_taken_by}", "no other strategy", text)
+    else:
+        report.rule("contract free", "yes", "no other strategy")
+    if state.max_strategies is None:
+        return
+    value, limit = str(state.strategies_at_work + 1), str(state.max_strategies)
+    if state.strategies_at_work < state.max_strategies:
+        report.rule("strategies at work", value, limit)
+    else:
+        text = f"{value} strategies would be at work on the account at once: at most {limit} may be."
+        report.fail(Code.TOO_MANY_STRATEGIES, "strategies at work", value, limit, text)
 
 
 def _protection(report: Report, state: RiskState, book: WorstCase | None) -> None:

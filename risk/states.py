@@ -31,6 +31,10 @@ class RiskState:
     day_profit          realised and open since the session began, dollars
     product_cap         most contracts of this product in the firm's temporary caps, None if it names none
     taken               sides on which the strategy already has an entry in this session
+    contract_taken_by   name of another strategy with orders or a position in the contract, where that refuses entries;
+                        empty if there is none, or the account lets strategies share a contract
+    strategies_at_work, max_strategies   other strategies of the account with orders or positions, and how many may have
+                        some at once, this one included; None is no limit
     entries_minute, entries_session   entry orders of the account in the last minute and in this session
     exposed_accounts    other accounts of the login that hold positions or orders
     slippage_ticks      reserve for each exit at a stop
@@ -68,6 +72,9 @@ class RiskState:
     product_cap: int | None = None
     exposures: tuple[Exposure, ...] = ()
     taken: frozenset[Side] = frozenset()
+    contract_taken_by: str = ""
+    strategies_at_work: int = 0
+    max_strategies: int | None = None
     entries_minute: int = 0
     entries_session: int = 0
     exposed_accounts: int = 0

@@ -54,6 +54,8 @@ class Code(StrEnum):
     TOO_MANY_LOTS = "too_many_lots"
     PRODUCT_CAP = "product_cap"
     ENTRY_TAKEN = "entry_taken"
+    CONTRACT_TAKEN = "contract_taken"
+    TOO_MANY_STRATEGIES = "too_many_strategies"
     TOO_MANY_ENTRIES = "too_many_entries"
     TOO_MANY_ACCOUNTS = "too_many_accounts"
     UNPROTECTED = "unprotected"

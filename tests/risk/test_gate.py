@@ -32,9 +32,9 @@ def test_the_overnight_pair_of_three_micros_is_allowed_and_every_rule_reported()
         "bracket mode", "clock against the venue's", "rulebook", "login", "session", "entry window",
         "calendar known until", "age of prices", "age of balance", "product", "quantity", "sides", "buy price",
         "buy stop loss", "buy target", "sell price", "sell stop loss", "sell target", "lots", "product cap",
-        "entry in this session", "entries in a minute", "entries in a session", "other exposed accounts",
-        "firm's products", "last opening time", "opposite positions", "everything has a stop", "daily loss",
-        "worst equity", "news", "useful today", "personal limits", "size",
+        "entry in this session", "contract free", "entries in a minute", "entries in a session",
+        "other exposed accounts", "firm's products", "last opening time", "opposite positions",
+        "everything has a stop", "daily loss", "worst equity", "news", "useful today", "personal limits", "size",
     ]  # fmt: skip
 
 
@@ -83,6 +83,8 @@ def test_the_overnight_pair_of_three_micros_is_allowed_and_every_rule_reported()
         ({"max_lots": D("0.1")}, Code.TOO_MANY_LOTS),
         ({"product_cap": 1}, Code.PRODUCT_CAP),
         ({"taken": frozenset({SELL.side})}, Code.ENTRY_TAKEN),
+        ({"contract_taken_by": "ema_cross"}, Code.CONTRACT_TAKEN),
+        ({"strategies_at_work": 2, "max_strategies": 2}, Code.TOO_MANY_STRATEGIES),
         ({"entries_minute": 5}, Code.TOO_MANY_ENTRIES),
         ({"entries_session": 59}, Code.TOO_MANY_ENTRIES),
         ({"exposed_accounts": 5}, Code.TOO_MANY_ACCOUNTS),

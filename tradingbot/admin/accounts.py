@@ -155,7 +155,12 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
         (
             "Limits of the firm",
             {
-                "fields": (("start_balance", "maximum_loss"), ("daily_loss_limit", "max_lots"), "highest_eod_balance"),
+                "fields": (
+                    ("start_balance", "maximum_loss"),
+                    ("daily_loss_limit", "max_lots"),
+                    "highest_eod_balance",
+                    ("sharing", "max_strategies"),
+                ),
                 "description": "An entry is refused while a required limit is empty.",
             },
         ),

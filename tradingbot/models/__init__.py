@@ -1,7 +1,7 @@
 """What we remember; the constraints are the rules that must hold whoever writes."""
 
 from tradingbot.models.accounting import AccountingDifference, DayResult
-from tradingbot.models.accounts import Account, Balance, BracketMode, Lock, Login, Stage, TradingState
+from tradingbot.models.accounts import Account, Balance, BracketMode, Lock, Login, Sharing, Stage, TradingState
 from tradingbot.models.backtests import Backtest
 from tradingbot.models.bars import BarDay, BarHour
 from tradingbot.models.contracts import Contract
@@ -50,6 +50,7 @@ __all__ = [
     "RulebookLoad",
     "Sample",
     "SessionStep",
+    "Sharing",
     "Snapshot",
     "Stage",
     "StateChange",

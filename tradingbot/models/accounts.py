@@ -51,6 +51,13 @@ class BracketMode(models.TextChoices):
     POSITION = "position", "Position Brackets"
 
 
+class Sharing(models.TextChoices):
+    """What happens when a second strategy wants a contract that another one of the account is at work in."""
+
+    DENY = "deny", "the second is denied"
+    NET = "net", "both may, their positions net"
+
+
 class Login(models.Model):
     """One user at one venue; its accounts share a token and a rate budget."""
 
@@ -160,6 +167,20 @@ class Account(models.Model):
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(100)],
         help_text="sizes shrink in proportion once less than this percent of the maximum loss is left; empty: never",
+    )
+    sharing = models.CharField(
+        "two strategies on one contract",
+        max_length=8,
+        choices=Sharing,
+        default=Sharing.DENY,
+        help_text="when a second strategy wants a contract that another one has orders or a position in",
+    )
+    max_strategies = models.PositiveSmallIntegerField(
+        "most strategies at work",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="strategies that may have orders or positions at the same time; empty is no limit",
     )
     highest_eod_balance = fields.dollars(null=True, blank=True, help_text="highest balance at a session's end so far")
 

@@ -15,7 +15,7 @@ from risk import drawdown, limits, rulebook
 from risk.gate import Exposure, RiskState
 from risk.parameters import Parameters
 from tradingbot.clock import speed
-from tradingbot.models import Account, Balance, Contract, Order, Position, Stage, Strategy
+from tradingbot.models import Account, Balance, Contract, Order, Position, Sharing, Stage, Strategy
 from tradingbot.operations import bars, rule_states, statements, strategy_states
 
 TOKEN_LASTS = 24 * 3600.0  # seconds of machine time
@@ -63,6 +63,9 @@ def risk_state(account: Account, contract: Contract | None, strategy: Strategy |
         max_lots=_max_lots(account, rules.parameters, trade_date),
         product_cap=rules.cap_of(contract.symbol) if contract is not None else None,
         exposures=tuple(exposures(positions, orders)),
+        contract_taken_by=_taken_by(account, contract, strategy, orders, positions),
+        strategies_at_work=len({order.strategy_id for order in orders} - {None, strategy.pk if strategy else None}),
+        max_strategies=account.max_strategies if strategy else None,
         taken=frozenset(Side(order.side) for order in orders if _takes(order, strategy, trade_date)),
         entries_minute=facts.entries_minute,
         entries_session=facts.entries_session,
@@ -263,7 +266,7 @@ def _facts(account: Account, contract: Contract | None, trade_date: date, now: d
 
 def _orders(account: Account) -> list[Order]:
     rows = account.orders.filter(Q(status__in=LIVE) | Q(status=OrderStatus.ABANDONED, role=Role.ENTRY))
-    return list(rows.select_related("contract", "parent").order_by())
+    return list(rows.select_related("contract", "parent", "strategy").order_by())
 
 
 def _open(account: Account) -> QuerySet[Position]:
@@ -273,6 +276,28 @@ def _open(account: Account) -> QuerySet[Position]:
 def _takes(order: Order, strategy: Strategy | None, trade_date: date) -> bool:
     mine = strategy is not None and order.strategy_id == strategy.pk and order.session_date == trade_date
     return mine and order.role == Role.ENTRY and order.status in ENTRY_TAKEN
+
+
+def _taken_by(
+    account: Account, contract: Contract, strategy: Strategy | None, orders: list[Order], positions: list[Position]
+) -> str:
+    """Return the name of another strategy at work in `contract`, empty for none or where the account lets them share.
+
+    Entries, legs and exits say whose a position is; one that has none of them is its last entry's. What a person placed
+    is nobody's.
+    """
+    if strategy is None or account.sharing == Sharing.NET:
+        return ""
+    working = [order for order in orders if order.contract_id == contract.pk]
+    others = [order.strategy for order in working if order.strategy_id not in (None, strategy.pk)]
+    if others:
+        return str(others[0])
+    held = any(position.contract_id == contract.pk for position in positions)
+    if not held or any(order.strategy_id == strategy.pk and order.role != Role.ENTRY for order in working):
+        return ""
+    filled = Order.objects.filter(account=account, contract=contract, role=Role.ENTRY, filled__gt=0)
+    last = filled.select_related("strategy").order_by("-pk").first()
+    return str(last.strategy) if last is not None and last.strategy_id not in (None, strategy.pk) else ""
 
 
 def _halted(strategy: Strategy | None, trade_date: date) -> str:

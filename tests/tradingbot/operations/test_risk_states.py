@@ -14,7 +14,7 @@ from risk.rulebook import Stage as RulebookStage
 from tests.factories import ContractFactory
 from tests.tradingbot.operations.ledgers import open_desk
 from tests.tradingbot.operations.orders.desk import PRICE, Desk
-from tradingbot.models import Account, Balance, CalendarDay, Order, Position, Stage, Strategy, TradingState
+from tradingbot.models import Account, Balance, CalendarDay, Order, Position, Sharing, Stage, Strategy, TradingState
 from tradingbot.operations import orders, reconciliation, risk_states, rulebooks, venues
 
 CLOSED = (OrderStatus.NEW, OrderStatus.SENDING, OrderStatus.UNKNOWN)
@@ -158,6 +158,27 @@ def test_a_strategy_sees_its_own_entries_and_its_halt(desk):
     strategy.halted_on = None
     strategy.enabled = False
     assert state(desk, strategy).strategy_halted == "it is switched off"
+
+
+def test_a_contract_belongs_to_the_strategy_that_is_at_work_in_it(desk):
+    first, second = (
+        Strategy.objects.create(name=name, kind="overnight_range", account=desk.account, symbol="MNQ", enabled=True)
+        for name in ("first", "second")
+    )
+    desk.strategy = first
+    buy, _ = fill_buy(desk)
+    assert (state(desk, second).contract_taken_by, state(desk, second).strategies_at_work) == ("first", 1)
+    assert (state(desk, first).contract_taken_by, state(desk, first).strategies_at_work) == ("", 0)
+    assert state(desk, None).contract_taken_by == ""  # a person decides for himself
+    Order.objects.exclude(role=Role.ENTRY).update(strategy=None)  # a stop that guard placed belongs to nobody
+    Order.objects.exclude(pk=buy.pk).filter(role=Role.ENTRY).update(status=OrderStatus.CANCELLED)
+    assert (state(desk, second).contract_taken_by, state(desk, first).contract_taken_by) == ("first", "")
+    Account.objects.update(sharing=Sharing.NET, max_strategies=1)
+    assert (state(desk, second).contract_taken_by, state(desk, second).max_strategies) == ("", 1)
+    Account.objects.update(sharing=Sharing.DENY)
+    Position.objects.update(quantity=0, broker_quantity=0)
+    Order.objects.update(status=OrderStatus.CANCELLED)
+    assert state(desk, second).contract_taken_by == ""
 
 
 def test_other_exposed_accounts_of_the_login_are_counted(desk):
