@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
+from simple_history.template_utils import HistoricalRecordContextHelper
 from unfold.decorators import action
 
 from tradingbot import clock
@@ -19,9 +20,11 @@ from tradingbot.admin import columns
 from tradingbot.admin.confirming import ask
 from tradingbot.admin.facts import FactAdmin, PanelAdmin
 from tradingbot.admin.parameters import PREFIX, NewStrategyForm, form_for, specs_of
-from tradingbot.models import Contract, OvernightRange, Strategy
+from tradingbot.models import Contract, Decision, OvernightRange, Strategy
 from tradingbot.operations import hints, strategy_watch
 from tradingbot.operations import strategies as operation
+from tradingbot.operations.differences import differences
+from tradingbot.operations.orders.opening import config_version
 from tradingbot.templatetags import exchange
 
 _IN_A_ROW = 3
@@ -48,6 +51,20 @@ def _chart(row: OvernightRange) -> SafeString:
     return columns.link(reverse("chart-day", args=[row.contract.symbol, row.session_date]), "open chart")
 
 
+class ParameterChanges(HistoricalRecordContextHelper):
+    """A version beside the one before it: each parameter that changed on a line of its own, no JSON."""
+
+    def context_for_delta_changes(self, delta: Any) -> list[dict[str, Any]]:
+        shown: list[dict[str, Any]] = []
+        for change, row in zip(delta.changes, super().context_for_delta_changes(delta), strict=True):
+            if change.field == "parameters":
+                found = differences(change.old or {}, change.new or {})
+                shown += [{"field": one.name, "old": one.before, "new": one.after} for one in found]
+            else:
+                shown.append(row)
+        return shown
+
+
 STATE = columns.column("state", "state", _state, order="enabled")
 SIZE = columns.column("num_size", "points", lambda row: exchange.price(row.high - row.low, row.contract))
 CHART = columns.column("chart", "chart", _chart)
@@ -71,7 +88,7 @@ class StrategyAdmin(SimpleHistoryAdmin, PanelAdmin):
         "evaluations",
     )
     titles = {"last_evaluated_at": "last bar seen", "last_reason": "last said"}
-    history_list_display = ("enabled", "symbol")
+    history_list_display = ("version", "first_used")
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change, form=form_for(obj.kind) if obj else NewStrategyForm, **kwargs)
@@ -103,6 +120,20 @@ class StrategyAdmin(SimpleHistoryAdmin, PanelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fixed = super().get_readonly_fields(request, obj)
         return fixed if obj is None else [*fixed, "name", "kind", "account"]
+
+    @admin.display(description="version")
+    def version(self, record: Any) -> str:
+        """Return what decisions name the parameters by."""
+        return config_version(record.instance)
+
+    @admin.display(description="first used")
+    def first_used(self, record: Any) -> str:
+        taken = Decision.objects.filter(strategy=record.id, config_version=self.version(record))
+        first = taken.order_by("at").values_list("at", flat=True).first()
+        return exchange.moment(first) if first else "none yet"
+
+    def get_historical_record_context_helper(self, request: HttpRequest, record: Any) -> ParameterChanges:
+        return ParameterChanges(self.model, record)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # its orders and decisions refer to it

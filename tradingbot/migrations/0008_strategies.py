@@ -25,7 +25,7 @@ def _max_strategies():
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tradingbot", "0004_stream")]
+    dependencies = [("tradingbot", "0007_accounting")]
 
     operations = [
         migrations.AddField(model_name=model, name=name, field=field())

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tradingbot', '0006_limits'),
+        ('tradingbot', '0008_strategies'),
     ]
 
     operations = [

@@ -279,14 +279,18 @@ def _takes(order: Order, strategy: Strategy | None, trade_date: date) -> bool:
 
 
 def _taken_by(
-    account: Account, contract: Contract, strategy: Strategy | None, orders: list[Order], positions: list[Position]
+    account: Account,
+    contract: Contract | None,
+    strategy: Strategy | None,
+    orders: list[Order],
+    positions: list[Position],
 ) -> str:
     """Return the name of another strategy at work in `contract`, empty for none or where the account lets them share.
 
     Entries, legs and exits say whose a position is; one that has none of them is its last entry's. What a person placed
     is nobody's.
     """
-    if strategy is None or account.sharing == Sharing.NET:
+    if strategy is None or contract is None or account.sharing == Sharing.NET:
         return ""
     working = [order for order in orders if order.contract_id == contract.pk]
     others = [order.strategy for order in working if order.strategy_id not in (None, strategy.pk)]

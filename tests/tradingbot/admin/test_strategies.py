@@ -10,6 +10,7 @@ from strategies.parameters import fields_of
 from tests.tradingbot.browsing import words
 from tradingbot.admin.parameters import PREFIX
 from tradingbot.models import Notification, Strategy
+from tradingbot.operations.orders.opening import config_version
 
 
 @pytest.fixture
@@ -48,6 +49,14 @@ def test_saved_parameters_are_typed(panel, page, day):
     params = day.strategy.typed_parameters()
     assert (params.size, params.stop_atr, params.flat_at, params.breakeven) == (5, Decimal("1.75"), time(15, 45), False)
     assert day.strategy.history.first().history_user.username == "ada"
+
+
+def test_the_history_shows_each_parameter_that_changed(panel, page, day):
+    panel.post(page, filled(day.strategy, **{f"{PREFIX}size": "5", f"{PREFIX}stop_atr": "1.75"}))
+    text = words(panel.get(page.replace("change", "history")))
+    assert "size: 3 arrow_right_alt 5 stop_atr: 2.0 arrow_right_alt 1.75" in text
+    assert f"{config_version(Strategy.objects.get())} none yet" in text  # no decision names this version so far
+    assert "parameters:" not in text
 
 
 @pytest.mark.parametrize(

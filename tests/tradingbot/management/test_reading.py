@@ -216,3 +216,26 @@ def test_strategies_show_what_they_did_today(run, account, contract):
         sentence="The account is halted.",
     )
     assert run("strategies", "--json").document[0]["today"] == "denied: The account is halted."
+
+
+def test_strategies_are_written_to_a_file_and_read_back_from_it(run, contract, account, tmp_path):
+    row = Strategy.objects.create(name="overnight_range", kind="overnight_range", account=account, symbol="MNQ")
+    file = tmp_path / "strategies.yaml"
+    assert run("strategies", "export", str(file)).code == 0
+    assert run("strategies", "import", str(file), "--yes").out == "nothing differs from what is configured\n"
+    file.write_text(file.read_text().replace("stop_atr: '2.0'", "stop_atr: 3.5"))
+    asked = run("strategies", "import", str(file))
+    assert (asked.code, "  stop_atr: 2.0 → 3.5" in asked.notes) == (2, True)  # nobody is there to answer
+    done = run("strategies", "import", str(file), "--yes", "--json")
+    assert done.document == [
+        {
+            "strategy": "overnight_range",
+            "new": False,
+            "changes": [{"name": "stop_atr", "before": "2.0", "after": "3.5"}],
+        }
+    ]
+    row.refresh_from_db()
+    assert row.typed_parameters().stop_atr == D("3.5")
+    file.write_text("strategies: {overnight_range: {parameters: {stop_atr: 99}}}")
+    wrong = run("strategies", "import", str(file))
+    assert (wrong.code, "stop_atr: 99 is above the most allowed" in wrong.error) == (1, True)

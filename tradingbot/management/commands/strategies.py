@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -16,24 +18,41 @@ from tradingbot.management.arguments import WrongUsage
 from tradingbot.management.tables import Money, Table
 from tradingbot.management.terminal import TerminalCommand, person
 from tradingbot.models import Strategy, Trade
-from tradingbot.operations import strategies
+from tradingbot.operations import strategies, strategy_files
+
+_SWITCHES = ("start", "stop")
 
 
 class Command(TerminalCommand):
-    help = "List the strategies with what they did today, or start or stop one."
+    help = "List the strategies with what they did today, start or stop one, write them to a file or read it back."
     example = "strategies stop overnight_range"
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("action", nargs="?", choices=["start", "stop"], help="let NAME trade, or no longer")
-        parser.add_argument("name", nargs="?", metavar="NAME", help="strategy, or the beginning of its name")
+        parser.add_argument(
+            "action",
+            nargs="?",
+            choices=["start", "stop", "export", "import"],
+            help="let NAME trade, or no longer; write all to FILE.yaml; make them what FILE.yaml says",
+        )
+        parser.add_argument(
+            "name", nargs="?", metavar="NAME|FILE", help="strategy, or the beginning of its name; a file, - for stdout"
+        )
+        parser.add_argument("--yes", action="store_true", help="import without a question")
 
     def handle(self, **options: Any) -> None:
         action = options["action"]
         if action and not options["name"]:
-            raise WrongUsage(f"NAME: say which strategy, e.g. strategies {action} overnight_range")
+            what = "overnight_range" if action in _SWITCHES else "strategies.yaml"
+            raise WrongUsage(f"NAME|FILE: say which, e.g. strategies {action} {what}")
         rows = Strategy.objects.select_related("account")
         if self._account_name is not None:
             rows = rows.filter(account=self.account())
+        if action == "export":
+            self._export(options["name"], list(rows))
+            return
+        if action == "import":
+            self._import(Path(options["name"]), yes=options["yes"])
+            return
         if action:
             chosen = names.strategy(options["name"])
             _switch(action, chosen)
@@ -42,6 +61,52 @@ class Command(TerminalCommand):
         found = [_row(strategy, today) for strategy in rows]
         columns = ("strategy", "account", "symbol", "enabled", "trades", "net", "today")
         self.show(found, Table(found, columns, "no strategy is configured yet; `make run` makes them"))
+
+    def _export(self, name: str, rows: list[Strategy]) -> None:
+        text = strategy_files.write(rows)
+        if name == "-":
+            self.stdout.write(text, ending="")
+            return
+        try:
+            Path(name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise CommandError(f"FILE: {name} cannot be written ({error.strerror or error})") from error
+        self.show({"file": name, "strategies": [row.name for row in rows]}, f"{len(rows)} strategies written to {name}")
+
+    def _import(self, file: Path, *, yes: bool) -> None:
+        try:
+            changes = strategy_files.compare(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"FILE: {file} cannot be read ({error})") from error
+        except strategy_files.BadFile as error:
+            lines = "\n  ".join(error.problems)
+            raise CommandError(f"FILE: {file} cannot be used, nothing was changed:\n  {lines}") from error
+        told = [
+            {
+                "strategy": change.row.name,
+                "new": change.is_new,
+                "changes": [{"name": one.name, "before": one.before, "after": one.after} for one in change.differences],
+            }
+            for change in changes
+        ]
+        if not changes:
+            self.show(told, "nothing differs from what is configured")
+            return
+        self.progress("\n".join(line for change in changes for line in _lines(change)))
+        self.confirm(f"Put {len(changes)} changed or new strategies in force?", yes=yes)
+        try:
+            strategy_files.put_in_force(changes, by=person(), now=now())
+        except ValueError as error:
+            raise CommandError(f"FILE: {error}") from error
+        self.show(told, f"{len(changes)} strategies changed; they hold from the next bar that closes")
+
+
+def _lines(change: strategy_files.Change) -> Iterator[str]:
+    """Yield how a person sees what would change."""
+    row = change.row
+    yield f"{row.name}: new, {row.kind} on {row.account}, {row.symbol}" if change.is_new else f"{row.name}:"
+    for one in change.differences:
+        yield f"  {one.name}: {one.after}" if one.before is None else f"  {one.name}: {one.before} → {one.after}"
 
 
 def _switch(action: str, strategy: Strategy) -> None:
