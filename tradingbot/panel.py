@@ -70,6 +70,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Fills", "done_all", "tradingbot_fill"),
                     _item("Trades", "swap_horiz", "tradingbot_trade"),
                     _item("Balances", "monitoring", "tradingbot_balance"),
+                    {"title": "Performance", "icon": "trending_up", "link": _reverse_lazy("performance")},
                     _item("Results by day", "calendar_today", "tradingbot_dayresult"),
                     _item("Differences", "rule", "tradingbot_accountingdifference"),
                 ],

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
-from tradingbot.admin import budgets, figures, front, steering
+from tradingbot.admin import budgets, figures, front, performance, steering
 from tradingbot.dashboard import chart, health, metrics
 from tradingbot.dashboard.dates import DateConverter
 
@@ -22,6 +22,8 @@ urlpatterns = [
     path("admin/flatten/", admin.site.admin_view(steering.flatten_all), name="flatten-all"),
     path("admin/figures/", admin.site.admin_view(figures.page), name="figures"),
     path("admin/budgets/", admin.site.admin_view(budgets.page), name="budgets"),
+    path("admin/performance/", admin.site.admin_view(performance.page), name="performance"),
+    path("admin/performance/<str:kind>/<int:pk>/", admin.site.admin_view(performance.page), name="performance-of"),
     path("admin/", admin.site.urls),
     path("chart/", chart.newest, name="chart"),
     path("chart/lightweight-charts-<str:version>.js", chart.library, name="chart-library"),

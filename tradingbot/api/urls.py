@@ -11,6 +11,7 @@ from rest_framework.routers import SimpleRouter
 
 from tradingbot.api import states, views
 from tradingbot.api.orders import OrderViewSet
+from tradingbot.api.performance import PerformanceView
 
 router = SimpleRouter()
 router.register("accounts", views.AccountViewSet)
@@ -22,6 +23,7 @@ router.register("strategies", views.StrategyViewSet)
 
 urlpatterns = [
     path("v1/", include(router.urls)),
+    path("v1/performance/", PerformanceView.as_view(), name="performance-figures"),
     path("v1/emergency-stop/", views.EmergencyStop.as_view(), name="emergency-stop"),
     path("v1/trading-state/", states.Overall.as_view(), name="trading-state"),
     path("v1/accounts/<int:pk>/trading-state/", states.OfAccount.as_view(), name="account-trading-state"),

@@ -52,11 +52,32 @@ class Performance:
     hours: list[Hour]
 
     def plain(self) -> dict[str, Any]:
-        """Return everything as the API and a script read it; decimals stay decimals, dates dates."""
+        """Return everything as the API and a script read it: dollars as text with cents, dates as ISO has them."""
         periods = {name: list(map(asdict, getattr(self, name))) for name in ("days", "weeks", "months", "hours")}
         causes_ = [{"strategy": part, "session_date": day, "net": net} for part, day, net in self.causes]
         parts = {name: asdict(figures(days)) for name, days in self.parts.items()}
-        return {"name": self.name, "figures": asdict(self.figures), **periods, "drawdown": causes_, "strategies": parts}
+        whole = {
+            "name": self.name,
+            "figures": asdict(self.figures),
+            **periods,
+            "drawdown": causes_,
+            "strategies": parts,
+        }
+        return {name: _plain(value) for name, value in whole.items()}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _plain(each) for name, each in value.items()}
+        case list():
+            return [_plain(each) for each in value]
+        case Decimal():
+            return f"{value:.2f}"
+        case date():
+            return value.isoformat()
+        case _:
+            return value
 
 
 def of_account(account: Account) -> Performance:

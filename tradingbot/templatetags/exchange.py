@@ -72,6 +72,18 @@ def price(value: Decimal | None, contract: Contract) -> SafeString:
     return number(contract.text(value))
 
 
+@register.filter
+def percent(share: float | None) -> str:
+    """Return `53.2 %` of 0.532, a dash for none."""
+    return NONE if share is None else f"{share:.1%}".replace("%", " %")
+
+
+@register.filter
+def ratio(value: float | None) -> str:
+    """Return a ratio with two decimals, a dash for none."""
+    return NONE if value is None else f"{value:.2f}"
+
+
 def slippage(order: Order) -> SafeString:
     """Return how much worse than intended an order filled, in ticks and dollars: `+2 ticks, $3.00`."""
     ticks = order.slippage_ticks

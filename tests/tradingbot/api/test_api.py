@@ -8,6 +8,7 @@ from django.core.management import call_command
 from rest_framework.test import APIClient
 
 from tests.factories import NOW
+from tests.tradingbot.operations.fillings import Filling
 from tradingbot.models import Account, Strategy
 
 LISTS = ("accounts", "positions", "orders", "trades", "decisions", "strategies")
@@ -45,6 +46,18 @@ def test_a_token_is_had_for_name_and_password(day):
     token = client.post("/api/v1/token/", {"username": "ada", "password": "correct horse"}).json()["token"]
     client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
     assert client.get("/api/v1/accounts/").status_code == 200
+
+
+def test_performance_of_an_account_and_of_a_strategy(api, account, contract):
+    anna = Strategy.objects.create(name="anna", kind="overnight_range", account=account, symbol="MNQ")
+    Filling(account, contract).turn(anna, "100", "150")
+    whole = api.get("/api/v1/performance/", {"account": account.name}).json()
+    assert (whole["figures"]["net"], whole["figures"]["trades"]) == ("98.78", 1)
+    assert (whole["days"][0]["session_date"], whole["strategies"]["anna"]["win_rate"]) == ("2026-11-18", 1.0)
+    assert api.get("/api/v1/performance/", {"strategy": "anna"}).json()["figures"] == whole["figures"]
+    for wrong in ({}, {"account": "nobody"}, {"account": account.name, "strategy": "anna"}):
+        assert api.get("/api/v1/performance/", wrong).status_code == 400
+    assert APIClient().get("/api/v1/performance/").status_code == 403
 
 
 def test_rows_are_written_for_machines(api, day):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from django.core.management import load_command_class
 
 from tests.factories import calendar_days
 from tests.tradingbot.management.conftest import NOW
 from tests.tradingbot.operations.fillings import Filling
+from tradingbot.management.commands.backtest import wish_of
 from tradingbot.models import Strategy, Trade
 
 
@@ -57,3 +59,32 @@ def test_rebuild_accounting_shows_a_difference_and_repairs_it_only_when_told(run
     assert run("rebuild_accounting", "--write", "--yes", "--json").document["written"] is True
     assert Trade.objects.get(strategy__name="anna").net == Decimal("98.78")
     assert run("rebuild_accounting", "--json").document["same"] is True
+
+
+def test_whatif_shows_before_and_after(run, traded):
+    told = run("whatif", "PRAC", "--size", "2")
+    assert told.code == 0
+    assert "+$77.56" in told.out
+    assert "+$155.12" in told.out
+    assert "no odds: start balance or maximum loss of the account are not set" in told.out
+    document = run("whatif", "--stop-after-losses", "1", "--trades", "1", "--json").document
+    assert (document["before"]["figures"]["trades"], document["after"]["figures"]["trades"]) == (2, 1)
+
+
+def test_whatif_refuses_what_is_not_possible(run, account):
+    assert run("whatif").error == "PRAC-V2-1 has closed no trade in this time"
+    assert run("whatif", "--rules", "combine-7").code == 2
+    assert run("whatif", "--size", "0").code == 2
+
+
+def test_a_backtest_with_measured_costs_needs_real_executions(run, contract):
+    typed = ("backtest", "overnight_range", "MNQ", "--costs", "measured")
+    refused = run(*typed)
+    assert (refused.code, refused.error) == (2, "--costs: no execution of MNQ has told its costs yet; use table")
+
+
+def test_a_backtest_takes_the_costs_that_were_charged(traded):
+    command = load_command_class("tradingbot", "backtest")
+    typed = ("overnight_range", "MNQ", "--costs", "measured")
+    wish = wish_of(vars(command.create_parser("manage.py", "backtest").parse_args(typed)), "MNQ")
+    assert (wish.terms.costs, wish.terms.slippage, wish.plain()["costs"]) == (Decimal("0.61"), 0, "0.61")

@@ -148,7 +148,7 @@ def test_trades_of_a_span_with_their_sum(run, account, contract):
     trade(account, contract, date(2026, 11, 18), "-40.00")
     shown = run("trades", "--from", "2026-11-17").out.splitlines()
     assert shown[1].split() == [
-        *("2026-11-18", "10:05:00", "ET", "MNQZ6", "long", "2", "21,480.25", "21,490.50", "target", "+$18.50", "–")
+        *("2026-11-18", "10:05:00", "ET", "MNQZ6", "long", "2", "21,480.25", "21,490.50", "target", "–", "+$18.50", "–")
     ]
     assert shown[-1] == "2 trade(s) from 2026-11-17 to 2026-11-18, net -$21.50"
     assert run("trades", "--from", "2026-11-10", "--to", "2026-11-12").out == (

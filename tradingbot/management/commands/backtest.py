@@ -17,7 +17,7 @@ from tradingbot.management import arguments, names
 from tradingbot.management.arguments import WrongUsage
 from tradingbot.management.tables import Table
 from tradingbot.management.terminal import TerminalCommand, person
-from tradingbot.operations import backtests
+from tradingbot.operations import backtests, performance
 
 
 class Command(TerminalCommand):
@@ -67,7 +67,15 @@ def add_wish(parser: CommandParser) -> None:
     parser.add_argument("--from", dest="first", type=arguments.day, metavar="DATE", help="first session (all)")
     parser.add_argument("--to", dest="last", type=arguments.day, metavar="DATE", help="last session (all)")
     parser.add_argument("--set", dest="values", action="append", default=[], metavar="K=V", help="a parameter; repeat")
-    parser.add_argument("--slippage", type=_ticks, default=1, metavar="TICKS", help="on market and stop orders (1)")
+    parser.add_argument(
+        "--slippage", type=_ticks, metavar="TICKS", help="on market and stop orders (1, or as measured)"
+    )
+    parser.add_argument(
+        "--costs",
+        choices=("table", "measured"),
+        default="table",
+        help="of the firm's table, or as real executions were charged and slipped (table)",
+    )
     parser.add_argument(
         "--bars",
         choices=("pessimistic", "optimistic", "detail"),
@@ -88,18 +96,30 @@ def wish_of(options: dict[str, Any], symbol: str) -> backtests.Wish:
 
     with refused():
         kind, values = backtests.configured(options["strategy"])
+        measured = _measured(symbol) if options["costs"] == "measured" else None
+        slippage = options["slippage"]
+        if slippage is None:
+            slippage = 1 if measured is None else measured.slippage
         wish = backtests.Wish(
             kind=kind,
             symbol=symbol,
             values={**values, **dict(map(_pair, options["values"]))},
             first=options["first"],
             last=options["last"],
-            slippage=options["slippage"],
+            slippage=slippage,
             policy=Policy[options["bars"].upper()],
             firm=options["firm"],
+            costs=None if measured is None else measured.costs,
         )
         wish.check()
     return wish
+
+
+def _measured(symbol: str) -> performance.Measured:
+    found = performance.measured(symbol)
+    if found is None:
+        raise ValueError(f"--costs: no execution of {symbol} has told its costs yet; use table")
+    return found
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
@@ -30,6 +31,7 @@ class Wish:
 
     values     parameters as text or typed, over the strategy's defaults; `symbol` is not among them
     slippage   ticks on every market and stop order
+    costs      dollars a contract and side, None: the firm's own
     firm       one of FIRMS, perhaps followed by -dll for the daily loss limit; empty for none
     """
 
@@ -41,6 +43,7 @@ class Wish:
     slippage: int = 1
     policy: Policy = Policy.PESSIMISTIC
     firm: str = "combine-50"
+    costs: Decimal | None = None
 
     @property
     def planner(self) -> Kind:
@@ -58,7 +61,8 @@ class Wish:
     @property
     def terms(self) -> Terms:
         """Return quantity, slippage and costs. Raises ValueError for a product whose costs are not known."""
-        return terms_of(self.params, self.symbol, slippage=self.slippage, policy=self.policy)
+        terms = terms_of(self.params, self.symbol, slippage=self.slippage, policy=self.policy)
+        return terms if self.costs is None else replace(terms, costs=self.costs)
 
     def check(self) -> None:
         """Raise what `planner`, `params`, `terms` and `rules_of` raise."""
@@ -76,6 +80,7 @@ class Wish:
             "slippage_ticks": self.slippage,
             "bars": self.policy.name.lower(),
             "firm": self.firm,
+            "costs": None if self.costs is None else str(self.costs),
         }
 
 
