@@ -10,7 +10,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.apps import AppConfig
 from django.db import connection
+from django.db.models.signals import post_migrate
+from django.dispatch import receiver
 
 from brokers.simulated.broker import SimulatedBroker
 from brokers.simulated.engine import Venue
@@ -82,6 +85,13 @@ def strategy(account) -> Strategy:
     return StrategyFactory(account=account)
 
 
+@receiver(post_migrate)
+def load_the_rulebook(sender: AppConfig, **_: Any) -> None:
+    """Make the rows that every start makes, also after a test of transactions has emptied every table."""
+    if sender.name == "tradingbot":
+        rulebooks.load(now=NOW)
+
+
 @pytest.fixture(scope="session")
 def unhurried() -> Iterator[Callable[[bool], None]]:
     """Databases are made and dropped without our time limits: a busy disk may take longer than a statement of ours."""
@@ -97,10 +107,8 @@ def unhurried() -> Iterator[Callable[[bool], None]]:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(unhurried: Callable[[bool], None], django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+def django_db_setup(unhurried: Callable[[bool], None], django_db_setup: None) -> Iterator[None]:
     unhurried(False)
-    with django_db_blocker.unblock():
-        rulebooks.load(now=NOW)
     yield
     unhurried(True)
 

@@ -13,7 +13,6 @@ from market.sessions import regular_session
 from strategies import STRATEGIES
 from strategies.parameters import dump
 from tradingbot import models
-from tradingbot.operations import rulebooks
 
 NOW = datetime(2026, 11, 18, 14, 20, tzinfo=UTC)  # a Wednesday, 09:20 New York
 
@@ -28,12 +27,6 @@ class LoginFactory(DjangoModelFactory):
     class Meta:
         model = models.Login
         django_get_or_create = ("name",)
-
-    @classmethod
-    def _create(cls, model_class, *args, **kwargs):
-        if not models.Rule.objects.exists():  # a test of transactions has emptied every table
-            rulebooks.load(now=NOW)
-        return super()._create(model_class, *args, **kwargs)
 
 
 class AccountFactory(DjangoModelFactory):

@@ -11,7 +11,7 @@ from market.orders import OrderType
 from market.sessions import flat_by
 from risk import rulebook
 from risk.gate import Code, decide
-from tests.risk.states import ALLOWED, BUY, MARKET, MES, NOW, SELL, SESSION, order, pair, position, single, state
+from tests.risk.states import ALLOWED, BUY, MARKET, MES, NOW, RULES, SELL, SESSION, order, pair, position, single, state
 
 REAL = {
     "real": True,
@@ -60,7 +60,7 @@ def test_the_overnight_pair_of_three_micros_is_allowed_and_every_rule_reported()
         ({**REAL, "clock_skew": None}, Code.CLOCK_SKEW),
         ({"clock_skew": -5.1}, Code.CLOCK_SKEW),
         ({"clock_skew": 5.1}, Code.CLOCK_SKEW),
-        ({"rulebook": "two rows for XFA 50 overlap"}, Code.RULEBOOK_INVALID),
+        ({"rules": replace(RULES, problems=("two rows for XFA 50 overlap",))}, Code.RULEBOOK_INVALID),
         ({"product_percent": 3}, Code.PRODUCT_SHARE),  # 0.15 lots; one on each side takes 0.2
         ({"group_percent": 10, "exposures": (order(4, contract=MES),)}, Code.GROUP_SHARE),
         ({"product_percent": 50, "max_lots": None}, Code.NO_SIZE_LIMIT),

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from backtest.outcomes import COMBINE_TARGETS, Rules
+from backtest.outcomes import Rules
 from backtest.prospects import Prospects, Standing, TooFewTrades, fresh, prospects
 from backtest.what_if import RealTrade, Replayed, Settings, what_if
 from market.sessions import trade_date_of
-from risk import rulebook
 from tradingbot.models import Account, CalendarDay, Stage, Strategy, Trade
 from tradingbot.operations import risk_states
+from tradingbot.operations import rules as rules_operations
 from tradingbot.operations.results import entry_of
 
 
@@ -47,7 +47,7 @@ def compare(
     trades = traded(account, strategy=strategy, first=first)
     if not trades:
         raise ValueError(f"{account} has closed no trade" + (f" of {strategy}" if strategy else "") + " in this time")
-    judged = rules or rules_of(account)
+    judged = rules or rules_of(account, on=trade_date_of(now))
     before, after = (what_if(trades, each, judged) for each in (Settings(), settings))
     if judged is None:
         return Compared(before, after, None, "start balance or maximum loss of the account are not set")
@@ -86,17 +86,27 @@ def traded(account: Account, *, strategy: Strategy | None = None, first: date | 
     return list(whole.values())
 
 
-def rules_of(account: Account) -> Rules | None:
-    """Return the account's own rules as an outcome is judged by, None while a required one is not set."""
-    if account.start_balance is None or account.maximum_loss is None:
+def rules_of(account: Account, *, on: date) -> Rules | None:
+    """Return the account's own rules as an outcome is judged by, None while a required one is not known.
+
+    Raises RulebookInvalid.
+    """
+    found = rules_operations.parameters_of(account, on)
+    if found is None or account.start_balance is None or account.maximum_loss is None:
         return None
-    size = rulebook.infer(account.name)[1]
-    return Rules(
+    judged = Rules(
         name=account.name,
         start=account.start_balance,
         maximum_loss=account.maximum_loss,
         daily_loss=account.daily_loss_limit,
-        target=COMBINE_TARGETS.get(size) if account.stage == Stage.COMBINE and size else None,
+    )
+    if account.stage != Stage.COMBINE or found.consistency_ratio is None or found.min_trading_days is None:
+        return judged
+    return replace(
+        judged,
+        target=found.profit_target,
+        best_day=found.consistency_ratio,
+        least_days=found.min_trading_days,
     )
 
 

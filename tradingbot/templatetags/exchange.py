@@ -104,12 +104,6 @@ def milliseconds(seconds: float | None) -> str:
 
 
 @register.filter
-def percent(share: float) -> str:
-    """Return `0.4 %` of a share between 0 and 1."""
-    return f"{100 * share:.1f} %"
-
-
-@register.filter
 def badge(text: str, state: str | int) -> SafeString:
     """Return a word in the colour of a state: a tone itself (good, warn, bad, info), or the value of a choice."""
     return format_html('<span class="tb-badge tb-{}">{}</span>', _TONES.get(state, "quiet"), text)
