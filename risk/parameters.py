@@ -112,6 +112,10 @@ def lots(rules: Parameters, *, last_eod: Decimal | None) -> Decimal | None:
     return next(number for up_to, number in rules.scaling if up_to is None or last_eod <= up_to)
 
 
+def percent(ratio: Decimal) -> str:
+    return f"{(ratio * 100).normalize():f} %"
+
+
 def words(name: str, value: object) -> str:
     """Return a parameter's value as a person reads it."""
     kind = SPECS[name].kind
@@ -120,7 +124,7 @@ def words(name: str, value: object) -> str:
     if kind in (Kind.BALANCE, Kind.DOLLARS):
         return f"${value:,.2f}".removesuffix(".00")
     if kind is Kind.RATIO:
-        return f"{value * 100:.4g} %" if isinstance(value, Decimal) else str(value)
+        return percent(value) if isinstance(value, Decimal) else str(value)
     if kind is Kind.CLOCK and isinstance(value, time):
         return f"{value:%H:%M} Chicago"
     if kind is Kind.LEVELS and isinstance(value, tuple):

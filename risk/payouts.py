@@ -5,11 +5,10 @@ Source: the firm's help pages, "Payout Policy" (checked 2026-10). Dollars; nothi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from risk.parameters import Parameters
+from risk.parameters import Parameters, percent
 
 _CENT = Decimal("0.01")
 
@@ -28,76 +27,69 @@ class Path:
         return not self.missing
 
 
-def standard(
-    rules: Parameters,
-    *,
-    balance: Decimal,
-    days: Sequence[Decimal],
-    first: bool,
-    has_daily_loss_limit: bool = False,
-    blocked: bool = False,
-) -> Path | None:
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """The time since the last payout, or since the start for the first one.
+
+    balance   dollars now; days: net results of the closed days
+    blocked   the daily loss limit was reached today
+    """
+
+    balance: Decimal
+    days: tuple[Decimal, ...]
+    first: bool = True
+    has_daily_loss_limit: bool = False
+    blocked: bool = False
+
+    @property
+    def profit(self) -> Decimal:
+        return sum(self.days, Decimal(0))
+
+
+def standard(rules: Parameters, cycle: Cycle) -> Path | None:
     """Return the standard path: enough winning days, and a net profit since the last payout unless it is the first.
 
-    days      net results of the closed days since the last payout, or the start
-    blocked   the daily loss limit was reached today
     None for a stage without payouts.
     """
     if rules.payout_winning_days is None or rules.payout_day_profit is None or rules.payout_cap is None:
         return None
-    won = sum(day >= rules.payout_day_profit for day in days)
+    won = sum(day >= rules.payout_day_profit for day in cycle.days)
     missing = []
     if won < rules.payout_winning_days:
         left = rules.payout_winning_days - won
         missing.append(f"{left} more day(s) of at least ${rules.payout_day_profit:,.0f} net; {won} so far")
-    if not first and sum(days, Decimal(0)) <= 0:
+    if not cycle.first and cycle.profit <= 0:
         missing.append("a net profit since the last payout")
-    return _path("standard", rules, balance, rules.payout_cap, missing, has_daily_loss_limit, blocked)
+    return _path("standard", rules, cycle, rules.payout_cap, missing)
 
 
-def consistency(
-    rules: Parameters,
-    *,
-    balance: Decimal,
-    days: Sequence[Decimal],
-    first: bool,
-    has_daily_loss_limit: bool = False,
-    blocked: bool = False,
-) -> Path | None:
-    """Return the consistency path: enough trading days of which none made too large a share; as `standard`."""
+def consistency(rules: Parameters, cycle: Cycle) -> Path | None:
+    """Return the consistency path: enough trading days of which none made too large a share; None as `standard`."""
     if rules.consistency_min_days is None or rules.consistency_ratio is None or rules.consistency_payout_cap is None:
         return None
-    total, best = sum(days, Decimal(0)), max(days, default=Decimal(0))
+    total, best = cycle.profit, max(cycle.days, default=Decimal(0))
     missing = []
-    if len(days) < rules.consistency_min_days:
-        missing.append(f"{rules.consistency_min_days - len(days)} more trading day(s); {len(days)} so far")
+    if len(cycle.days) < rules.consistency_min_days:
+        missing.append(f"{rules.consistency_min_days - len(cycle.days)} more trading day(s); {len(cycle.days)} so far")
     if total <= 0:
-        if not first or days:
-            missing.append("a net profit since the last payout" if not first else "a net profit")
+        if cycle.days or not cycle.first:
+            missing.append("a net profit since the last payout" if not cycle.first else "a net profit")
     elif best > total * rules.consistency_ratio:
         more = best / rules.consistency_ratio - total
         missing.append(
             f"${more:,.2f} more net profit on other days: the best day made {best / total * 100:.2f} % of it, "
-            f"{rules.consistency_ratio * 100:.4g} % are allowed"
+            f"{percent(rules.consistency_ratio)} are allowed"
         )
-    return _path("consistency", rules, balance, rules.consistency_payout_cap, missing, has_daily_loss_limit, blocked)
+    return _path("consistency", rules, cycle, rules.consistency_payout_cap, missing)
 
 
-def _path(
-    name: str,
-    rules: Parameters,
-    balance: Decimal,
-    cap: Decimal,
-    missing: list[str],
-    has_daily_loss_limit: bool,
-    blocked: bool,
-) -> Path:
+def _path(name: str, rules: Parameters, cycle: Cycle, cap: Decimal, missing: list[str]) -> Path:
     """Return the path with its amount; the caps are double where the Daily Loss Limit was chosen."""
     share, least = rules.payout_share or Decimal(0), rules.payout_minimum or Decimal(0)
-    most = min(max(Decimal(0), balance) * share, cap * 2 if has_daily_loss_limit else cap)
+    most = min(max(Decimal(0), cycle.balance) * share, cap * 2 if cycle.has_daily_loss_limit else cap)
     amount = most.quantize(_CENT, ROUND_DOWN)
     if amount < least:
         missing = [*missing, f"a balance of ${least / share:,.2f}: the least that is paid out is ${least:,.0f}"]
-    if blocked:
+    if cycle.blocked:
         missing = [*missing, "a day without the daily loss limit reached: no request today"]
     return Path(name, tuple(missing), amount, (amount * (rules.trader_share or Decimal(0))).quantize(_CENT, ROUND_DOWN))

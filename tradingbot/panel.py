@@ -87,6 +87,17 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Rules",
+                "separator": True,
+                "items": [
+                    {"title": "Rulebook", "icon": "policy", "link": _reverse_lazy("rulebook")},
+                    _item("Overrides", "edit_note", "tradingbot_ruleoverride"),
+                    _item("Personal limits", "shield_person", "tradingbot_personalrules"),
+                    _item("News events", "newspaper", "tradingbot_newsevent"),
+                    _item("Payouts", "payments", "tradingbot_payout"),
+                ],
+            },
+            {
                 "title": "Market data",
                 "separator": True,
                 "items": [

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
-from tradingbot.admin import budgets, figures, front, performance, steering
+from tradingbot.admin import account_rules, budgets, figures, front, performance, steering
 from tradingbot.dashboard import chart, health, metrics
 from tradingbot.dashboard.dates import DateConverter
 
@@ -24,6 +24,9 @@ urlpatterns = [
     path("admin/budgets/", admin.site.admin_view(budgets.page), name="budgets"),
     path("admin/performance/", admin.site.admin_view(performance.page), name="performance"),
     path("admin/performance/<str:kind>/<int:pk>/", admin.site.admin_view(performance.page), name="performance-of"),
+    path("admin/rulebook/", admin.site.admin_view(account_rules.rulebook), name="rulebook"),
+    path("admin/rules/<int:pk>/", admin.site.admin_view(account_rules.account), name="account-rules"),
+    path("admin/rules/<int:pk>/override/", admin.site.admin_view(account_rules.override), name="override"),
     path("admin/", admin.site.urls),
     path("chart/", chart.newest, name="chart"),
     path("chart/lightweight-charts-<str:version>.js", chart.library, name="chart-library"),

@@ -282,21 +282,25 @@ def test_section_9_micros_by_size(size, most):
 # --- 10. Payouts
 
 
+def cycle(*, balance, days, **facts):
+    return payouts.Cycle(D(balance), tuple(days), **facts)
+
+
 def test_section_10_standard_path_of_a_balance_of_3100():
     days = [D(150), D(200), D(1000), D(900), D(850)]
-    path = payouts.standard(EXPRESS_50, balance=D(3100), days=days, first=True)
+    path = payouts.standard(EXPRESS_50, cycle(balance=D(3100), days=days, first=True))
     assert (path.eligible, path.amount, path.to_trader) == (True, 1550, 1395)
     after = D(3100) - path.amount
     assert (after, rulebook.lots(EXPRESS_50, last_eod=after)) == (1550, 3)
-    short = payouts.standard(EXPRESS_50, balance=D(3100), days=[D("149.99"), *days[1:]], first=True)
+    short = payouts.standard(EXPRESS_50, cycle(balance=D(3100), days=[D("149.99"), *days[1:]], first=True))
     assert not short.eligible
     assert short.missing == ("1 more day(s) of at least $150 net; 4 so far",)
 
 
 def test_section_10_consistency_path_of_500_300_and_450():
-    path = payouts.consistency(EXPRESS_50, balance=D(1250), days=[D(500), D(300), D(450)], first=True)
+    path = payouts.consistency(EXPRESS_50, cycle(balance=D(1250), days=[D(500), D(300), D(450)], first=True))
     assert (path.eligible, path.amount) == (True, 625)
-    over = payouts.consistency(EXPRESS_50, balance=D(1251), days=[D(501), D(300), D(450)], first=True)
+    over = payouts.consistency(EXPRESS_50, cycle(balance=D(1251), days=[D(501), D(300), D(450)], first=True))
     assert not over.eligible
     assert "40.05 %" in over.missing[0]
     assert "$1.50 more" in over.missing[0]
@@ -304,20 +308,22 @@ def test_section_10_consistency_path_of_500_300_and_450():
 
 def test_section_10_caps_double_with_the_daily_loss_limit_and_the_minimum_is_125():
     days = [D(1000)] * 10
-    assert payouts.standard(EXPRESS_50, balance=D(10_000), days=days, first=True).amount == 2000
-    doubled = payouts.standard(EXPRESS_50, balance=D(10_000), days=days, first=True, has_daily_loss_limit=True)
+    assert payouts.standard(EXPRESS_50, cycle(balance=D(10_000), days=days, first=True)).amount == 2000
+    doubled = payouts.standard(EXPRESS_50, cycle(balance=D(10_000), days=days, first=True, has_daily_loss_limit=True))
     assert doubled.amount == 4000
-    assert payouts.consistency(EXPRESS_50, balance=D(10_000), days=days, first=True).amount == 3000
-    assert payouts.standard(EXPRESS_50, balance=D(250), days=days, first=True).eligible
-    assert not payouts.standard(EXPRESS_50, balance=D("249.98"), days=days, first=True).eligible
+    assert payouts.consistency(EXPRESS_50, cycle(balance=D(10_000), days=days, first=True)).amount == 3000
+    assert payouts.standard(EXPRESS_50, cycle(balance=D(250), days=days, first=True)).eligible
+    assert not payouts.standard(EXPRESS_50, cycle(balance=D("249.98"), days=days, first=True)).eligible
 
 
 def test_section_10_a_later_payout_needs_a_profit_since_the_last_and_no_lockout_today():
     days = [D(150)] * 5 + [D(-800)]
-    assert payouts.standard(EXPRESS_50, balance=D(3000), days=days, first=True).eligible
-    assert not payouts.standard(EXPRESS_50, balance=D(3000), days=days, first=False).eligible
-    assert not payouts.standard(EXPRESS_50, balance=D(3000), days=[D(150)] * 5, first=True, blocked=True).eligible
-    assert payouts.standard(COMBINE_50, balance=D(3000), days=days, first=True) is None
+    assert payouts.standard(EXPRESS_50, cycle(balance=D(3000), days=days, first=True)).eligible
+    assert not payouts.standard(EXPRESS_50, cycle(balance=D(3000), days=days, first=False)).eligible
+    assert not payouts.standard(
+        EXPRESS_50, cycle(balance=D(3000), days=[D(150)] * 5, first=True, blocked=True)
+    ).eligible
+    assert payouts.standard(COMBINE_50, cycle(balance=D(3000), days=days, first=True)) is None
 
 
 # --- 11. Costs

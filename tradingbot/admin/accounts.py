@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db import transaction
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -17,12 +17,13 @@ from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminURLInputWidget
 
+from market.sessions import trade_date_of
 from tradingbot import clock
 from tradingbot.admin import columns
 from tradingbot.admin.confirming import NameForm, ResumeForm, ask
 from tradingbot.admin.facts import FactAdmin, PanelAdmin
-from tradingbot.models import Account, Balance, Login, StateChange, TradingState
-from tradingbot.operations import arming, hints, orders, permits, trading
+from tradingbot.models import Account, Balance, Login, PersonalRules, StateChange, TradingState
+from tradingbot.operations import arming, hints, orders, permits, rules, trading
 from tradingbot.templatetags import exchange
 
 
@@ -64,6 +65,13 @@ class LoginAdmin(PanelAdmin):
 
 DAY = columns.profit("day_profit", "realised today")
 EQUITY = columns.column("num_equity", "equity", lambda row: exchange.dollars(row.equity))
+BOUND = columns.column(
+    "bound_by",
+    "binds today, and why",
+    lambda row: render_to_string(
+        "panel/effective.html", {"effective": rules.effective(row, trade_date_of(clock.now()))}
+    ),
+)
 OPEN = columns.profit("open_profit", "open P&L", order="open_profit")
 
 
@@ -103,9 +111,13 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
     list_select_related = ("login",)
     list_filter = ("trading_state", "stage", "enabled", "login")
     titles = {"trading_state": "state", "state_until": "until", "can_trade": "venue allows", "selected": "default"}
-    actions_row = ("flatten", "halt", "resume", "choose")
-    actions_detail = ("flatten", "halt", "reduce", "resume", "arm", "disarm", "choose")
+    actions_row = ("flatten", "halt", "resume", "choose", "rules")
+    actions_detail = ("flatten", "halt", "reduce", "resume", "arm", "disarm", "choose", "rules", "personal")
     readonly_fields = (
+        "maximum_loss",
+        "daily_loss_limit",
+        "max_lots",
+        BOUND,
         "login",
         "name",
         "broker_account_id",
@@ -134,7 +146,8 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
             {
                 "fields": (
                     ("name", "login", "broker_account_id"),
-                    ("stage", "enabled", "selected"),
+                    ("stage", "size", "has_daily_loss_limit"),
+                    ("enabled", "selected"),
                     ("can_trade", "reconciled_at", "bracket_mode"),
                 )
             },
@@ -156,12 +169,13 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
             "Limits of the firm",
             {
                 "fields": (
-                    ("start_balance", "maximum_loss"),
-                    ("daily_loss_limit", "max_lots"),
-                    "highest_eod_balance",
+                    ("start_balance", "highest_eod_balance"),
+                    ("maximum_loss", "daily_loss_limit", "max_lots"),
+                    BOUND,
                     ("sharing", "max_strategies"),
                 ),
-                "description": "An entry is refused while a required limit is empty.",
+                "description": "They follow stage and size by the rulebook, or an override with its reason "
+                "(Rules, Override a rule). An entry is refused while a required one is empty.",
             },
         ),
         (
@@ -172,6 +186,22 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
             },
         ),
     )
+
+    def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        now = clock.now()
+        rules.apply(obj, on=trade_date_of(now), now=now)
+
+    @action(description="Rules", icon="policy")
+    def rules(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        return HttpResponseRedirect(reverse("account-rules", args=[object_id]))
+
+    @action(description="Personal limits", icon="shield_person", permissions=["change"])
+    def personal(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        row = PersonalRules.objects.filter(account=get_object_or_404(Account, pk=object_id)).first()
+        if row is None:
+            return HttpResponseRedirect(f"{reverse('admin:tradingbot_personalrules_add')}?account={object_id}")
+        return HttpResponseRedirect(reverse("admin:tradingbot_personalrules_change", args=[row.pk]))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # the venue lists them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import models
@@ -166,6 +167,18 @@ class NewsEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.title} {self.at:%Y-%m-%d %H:%M} UTC"
+
+    @property
+    def starts_at(self) -> datetime:
+        return self.at - timedelta(minutes=self.minutes_before)
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.at + timedelta(minutes=self.minutes_after)
+
+    def is_for(self, symbol: str) -> bool:
+        """Return whether the action is for a product; without named ones it is for all."""
+        return not self.symbols or symbol in self.symbols.split()
 
 
 class NewsStep(models.Model):

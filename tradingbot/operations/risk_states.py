@@ -60,7 +60,7 @@ def risk_state(account: Account, contract: Contract | None, strategy: Strategy |
         floor=floor_of(account),
         maximum_loss=account.maximum_loss,
         daily_loss_limit=account.daily_loss_limit,
-        max_lots=_max_lots(account, rules.parameters, trade_date),
+        max_lots=max_lots(account, rules.parameters, trade_date),
         product_cap=rules.cap_of(contract.symbol) if contract is not None else None,
         exposures=tuple(exposures(positions, orders)),
         contract_taken_by=_taken_by(account, contract, strategy, orders, positions),
@@ -314,7 +314,7 @@ def _halted(strategy: Strategy | None, trade_date: date) -> str:
     return (strategy.halt_reason or "halted") if strategy.halted_on == trade_date else ""
 
 
-def _max_lots(account: Account, rules: Parameters | None, trade_date: date) -> Decimal | None:
+def max_lots(account: Account, rules: Parameters | None, trade_date: date) -> Decimal | None:
     """Return the account's limit, for an Express account not above what its last end of day allows."""
     if account.stage != Stage.EXPRESS or account.max_lots is None or rules is None:
         return account.max_lots  # without rules there are no entries

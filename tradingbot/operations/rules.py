@@ -130,13 +130,7 @@ def override(
     account: Account, name: str, value: Decimal, *, effective_from: date, reason: str, by: str, now: datetime, on: date
 ) -> RuleOverride:
     """Set a parameter for one account from a date on. Raises ValueError for what cannot be."""
-    if not SPECS[name].override:
-        raise ValueError(f"{name} is not set for one account")
-    if not reason.strip():
-        raise ValueError("reason: say why, it is shown wherever the value is")
-    parameter(name, value)
-    if SPECS[name].kind is Kind.DOLLARS and value != round(value, 2):
-        raise ValueError(f"{name} is {value}: write dollars and cents")
+    check_override(name, value, reason=reason)
     try:
         with transaction.atomic():
             locked = Account.objects.select_for_update(of=("self",)).get(pk=account.pk)
@@ -147,6 +141,17 @@ def override(
     except IntegrityError as error:
         raise ValueError(f"{name} has an override from {effective_from} already: withdraw that one first") from error
     return row
+
+
+def check_override(name: str, value: Decimal, *, reason: str) -> None:
+    """Raise ValueError, naming the field, for an override that cannot be."""
+    if not SPECS[name].override:
+        raise ValueError(f"{name} is not set for one account")
+    if not reason.strip():
+        raise ValueError("reason: say why, it is shown wherever the value is")
+    parameter(name, value)
+    if SPECS[name].kind is Kind.DOLLARS and value != round(value, 2):
+        raise ValueError(f"{name} is {value}: write dollars and cents")
 
 
 def withdraw(row: RuleOverride, *, by: str, now: datetime, on: date) -> bool:

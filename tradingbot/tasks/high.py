@@ -12,6 +12,7 @@ from tradingbot.operations import (
     arming,
     heartbeats,
     limits_watch,
+    news,
     permits,
     reconciliation,
     sessions,
@@ -50,10 +51,11 @@ def check_risk(*, account_id: int | None = None, **_: Any) -> None:
 
 @app.task(base=Task)
 def due_steps(**_: Any) -> None:
-    """Plan the session where it is not, and run what is due; every 5 seconds."""
+    """Plan the session where it is not, run what is due, and act where a news window begins; every 5 seconds."""
     moment = now()
     sessions.plan_missing(now=moment)
     sessions.due(now=moment)
+    news.due(now=moment)
 
 
 @app.task(base=Task)

@@ -25,9 +25,13 @@ from tradingbot.models import (
     Decision,
     Lease,
     Login,
+    NewsEvent,
     Notification,
     Order,
     OrderEvent,
+    Payout,
+    PersonalRules,
+    RuleOverride,
     Sample,
 )
 from tradingbot.operations import heartbeats, sessions
@@ -59,6 +63,12 @@ def full(day):
     Lease.objects.create(name="exit:1", holder="worker", fence=3, expires_at=NOW)
     every, _ = IntervalSchedule.objects.get_or_create(every=30, period="seconds")
     PeriodicTask.objects.create(name="check fills", task="tradingbot.tasks.critical.check_fills", interval=every)
+    Payout.objects.create(account=day.account, session_date=TODAY, amount=300, seen_at=NOW)
+    RuleOverride.objects.create(
+        account=day.account, parameter="max_lots", value=3, effective_from=TODAY, reason="careful", by="ada", at=NOW
+    )
+    PersonalRules.objects.create(account=day.account, daily_loss=300)
+    NewsEvent.objects.create(at=NOW, kind="cpi", title="CPI", source="ada")
     BarHour.objects.create(contract=day.contract, seconds=5, opened_at=NOW, data=packed(), covered_until=NOW)
     return day
 
@@ -95,6 +105,8 @@ def test_which_pages_are_records_of_fact():
         "CalendarDay",
         "Group",
         "Login",
+        "NewsEvent",
+        "PersonalRules",
         "Strategy",
         "User",
     }
@@ -197,19 +209,17 @@ def test_one_account_is_the_default(panel, day):
     assert not other.selected
 
 
-def test_limits_are_edited_and_the_editor_remembered(panel, day):
-    form = {"stage": "combine", "enabled": "on", "start_balance": "50000", "maximum_loss": "1500", "max_lots": "5"}
+def test_stage_and_size_are_edited_the_limits_follow_and_the_editor_is_remembered(panel, day):
+    form = {"stage": "combine", "size": "100", "enabled": "on", "start_balance": "100000", "has_daily_loss_limit": "on"}
     form |= {"bracket_mode": "auto_oco", "group_percent": "60"}
     page = address("change", Account, day.account.pk)
-    assert panel.post(page, form | {"trading_state": "halted", "balance": "1"}).status_code == 302
+    assert panel.post(page, form | {"maximum_loss": "9", "balance": "1"}).status_code == 302
     day.account.refresh_from_db()
-    assert (day.account.maximum_loss, day.account.trading_state, str(day.account.balance)) == (
-        1500,
-        "active",
-        "50120.50",
-    )
-    assert day.account.history.first().history_user.username == "ada"
-    assert "positive" in words(panel.post(page, form | {"maximum_loss": "-1"}))
+    account = day.account
+    limits = (account.maximum_loss, account.daily_loss_limit, account.max_lots, str(account.balance))
+    assert limits == (3000, 2000, 10, "50120.50")
+    assert account.history.earliest("-history_id").history_user.username == "ada"
+    assert "maximum loss $3,000 rulebook: combine 100K from 2026-09-17" in words(panel.get(page))
 
 
 def test_a_failed_notification_is_sent_again(panel, db):

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = [
     *("accounts", "balance", "pnl", "contracts", "history", "quote", "trade", "stop_bracket", "protect", "close"),
     *("flatten", "orders", "positions", "trades", "modify", "cancel", "strategies", "why", "halt", "resume"),
-    *("reduce_only", "emergency_stop", "arm", "disarm"),
+    *("reduce_only", "emergency_stop", "arm", "disarm", "rules", "import_news"),
     *("import_bars", "reconcile", "backtest", "optimise", "stats", "whatif", "rebuild_accounting", "metrics"),
 ]
 

@@ -16,7 +16,7 @@ from tradingbot.management.arguments import WrongUsage
 from tradingbot.management.tables import Table
 from tradingbot.management.terminal import TerminalCommand
 from tradingbot.models import Account, Decision, Strategy
-from tradingbot.operations import decisions, permits
+from tradingbot.operations import decisions, permits, progress
 from tradingbot.operations.orders.opening import rule_row
 
 
@@ -39,6 +39,7 @@ class Command(TerminalCommand):
             sentences += [_by_hand(decision) for decision in _manual(session)]
         standing = _permits(strategy) if session == trade_date_of(now()) else []
         rows = [{**row, "kept": {True: "yes", False: "NO", None: "–"}[row["ok"]]} for row in standing]
+        sentences += _useful(strategy, session)
         self.show(
             {"strategy": strategy.name if strategy else None, "session": session, "sentences": sentences}
             | {"permit": standing},
@@ -58,6 +59,14 @@ def _permits(strategy: Strategy | None) -> list[dict[str, Any]]:
         for account in accounts
         for rule in permits.rules(account, now=moment)
     ]
+
+
+def _useful(strategy: Strategy | None, session: date) -> list[str]:
+    """Return what is still useful today on the accounts that are meant; nothing for another session."""
+    if session != trade_date_of(now()):
+        return []
+    accounts = [strategy.account] if strategy else Account.objects.filter(enabled=True).select_related("login")
+    return [sentence for account in accounts if (sentence := progress.useful_sentence(account, now=now()))]
 
 
 def _manual(session: date) -> QuerySet[Decision]:

@@ -28,8 +28,8 @@ FLATTEN = StateChange.Kind.FLATTEN
 _ALERTS = (timedelta(seconds=30), timedelta(seconds=120))
 
 
-def request_flatten(account: Account, *, reason: str, by: str, now: datetime) -> bool:
-    """Have every order cancelled and every position closed; no entries until the session ends.
+def request_flatten(account: Account, *, reason: str, by: str, now: datetime, until: datetime | None = None) -> bool:
+    """Have every order cancelled and every position closed; no entries until then, by default until the session ends.
 
     The request stays until the account is seen flat. False if one is under way already.
     """
@@ -42,7 +42,7 @@ def request_flatten(account: Account, *, reason: str, by: str, now: datetime) ->
         before = account.trading_state
         if before == TradingState.ACTIVE:
             account.trading_state = TradingState.REDUCE_ONLY
-            account.state_reason, account.state_until = reason[:300], session_end
+            account.state_reason, account.state_until = reason[:300], until or session_end
         account.save(
             update_fields=[
                 "flatten_requested_at",
