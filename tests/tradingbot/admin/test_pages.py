@@ -211,7 +211,7 @@ def test_one_account_is_the_default(panel, day):
 
 def test_stage_and_size_are_edited_the_limits_follow_and_the_editor_is_remembered(panel, day):
     form = {"stage": "combine", "size": "100", "enabled": "on", "start_balance": "100000", "has_daily_loss_limit": "on"}
-    form |= {"bracket_mode": "auto_oco", "group_percent": "60"}
+    form |= {"bracket_mode": "auto_oco", "group_percent": "60", "sharing": "deny"}
     page = address("change", Account, day.account.pk)
     assert panel.post(page, form | {"maximum_loss": "9", "balance": "1"}).status_code == 302
     day.account.refresh_from_db()
