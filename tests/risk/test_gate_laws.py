@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from market.orders import OrderType, Side
 from risk.costs import ROUND_TURN
 from risk.gate import EntryRequest, EntrySide, Exposure, decide
+from risk.strategies import StrategyLimits, StrategyState
+from risk.worst_cases import worst_case
 from tests.risk.states import MARKET, MES, MNQ, state
 
 SLIPPAGE = 8
@@ -98,3 +100,108 @@ def test_more_exposure_never_lets_more_through(request_, held):
     without_stop = replace(book[0], stop_ticks=None) if book else None
     if without_stop:
         assert not decide(request_, state(exposures=(without_stop,))).allowed
+
+
+class Account:
+    """An account whose entries fill, stop and are asked for in any order; every entry passes the gate first."""
+
+    def __init__(self, room: int, daily: int | None, limits: StrategyLimits) -> None:
+        self.balance = self.start = D(50_000)
+        self.floor, self.daily, self.limits = self.start - room, None if daily is None else D(daily), limits
+        self.book: list[Exposure] = []
+        self.marks: dict[int, int] = {}  # ticks in profit of each open position, by its place in the book
+
+    def ask(self, request: EntryRequest) -> None:
+        profit = sum(
+            (
+                ticks * self.book[place].quantity * self.book[place].contract.tick_value
+                for place, ticks in self.marks.items()
+            ),
+            D(0),
+        )
+        strategy = StrategyState(self.limits, realised=self.balance - self.start, exposures=tuple(self.book))
+        verdict = decide(
+            request,
+            state(
+                balance=self.balance,
+                equity=self.balance + profit,
+                day_profit=self.balance + profit - self.start,
+                floor=self.floor,
+                daily_loss_limit=self.daily,
+                max_lots=D(1000),
+                exposures=tuple(self.book),
+                strategy=strategy,
+                taper_percent=60,
+            ),
+        )
+        if verdict.allowed:
+            self.book += [Exposure(request.contract, s.side, verdict.quantity, s.stop_ticks) for s in request.sides]
+
+    def fill(self, place: int, quantity: int, mark: int) -> None:
+        """Fill a part of an order; its mark is anywhere from its stop, with slippage, to far in profit."""
+        order = self.book[place]
+        quantity = min(quantity, order.quantity)
+        self.book[place] = replace(order, quantity=order.quantity - quantity)
+        self.marks[len(self.book)] = mark
+        self.book.append(replace(order, quantity=quantity, is_position=True))
+        self.balance -= ROUND_TURN[order.contract.symbol] / 2 * quantity
+
+    def stop(self, place: int, slippage: int) -> None:
+        held = self.book[place]
+        loss = (held.stop_ticks + slippage) * held.contract.tick_value + ROUND_TURN[held.contract.symbol] / 2
+        self.balance -= loss * held.quantity
+        self.book[place] = replace(held, quantity=0)
+        self.marks.pop(place)
+
+    @property
+    def worst(self) -> D:
+        """Return the balance after everything that is open, or may open, is stopped with the whole reserve."""
+        left = [item for item in self.book if item.quantity]
+        book = worst_case(left, slippage=SLIPPAGE)
+        return self.balance - book.positions - book.orders
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.data(),
+    st.integers(0, 4000),
+    st.one_of(st.none(), st.integers(1, 3000)),
+    st.one_of(st.none(), st.integers(1, 2000)),
+)
+def test_whatever_happens_between_the_entries_no_limit_can_be_reached(data, room, daily, own):
+    account = Account(room, daily, StrategyLimits(daily_loss=None if own is None else D(own)))
+    for _ in range(data.draw(st.integers(1, 12))):
+        orders = [p for p, item in enumerate(account.book) if item.quantity and not item.is_position]
+        what = data.draw(st.sampled_from(["ask", *["fill"] * bool(orders), *["stop"] * bool(account.marks)]))
+        if what == "ask":
+            account.ask(data.draw(requests()))
+        elif what == "fill":
+            place = data.draw(st.sampled_from(orders))
+            worst_mark = -account.book[place].stop_ticks - SLIPPAGE
+            account.fill(place, data.draw(st.integers(1, 30)), data.draw(st.integers(worst_mark, 2000)))
+        else:
+            place = data.draw(st.sampled_from(sorted(account.marks)))
+            account.stop(place, data.draw(st.integers(0, SLIPPAGE)))
+        lost = account.start - account.worst
+        assert lost == 0 or account.worst > account.floor
+        assert lost == 0 or account.daily is None or lost < account.daily
+        assert lost == 0 or own is None or lost < own
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    requests(),
+    st.sampled_from(
+        [
+            ({"margin_percent": 100}, {"equity": None}),
+            ({"product_percent": 100}, {"max_lots": None}),
+            ({"group_percent": 100}, {"max_lots": None}),
+            ({"strategy": StrategyState(StrategyLimits(daily_loss_share=100))}, {"daily_loss_limit": None}),
+            ({"strategy": StrategyState(StrategyLimits(buffer=D(1)))}, {"floor": None}),
+            ({"strategy": StrategyState(StrategyLimits(min_reward_risk=D(0)))}, {}),  # no target: no reward known
+        ]
+    ),
+)
+def test_a_limit_of_ones_own_whose_base_is_not_known_denies(request_, case):
+    limits, unknown = case
+    assert not decide(request_, state(**limits, **unknown)).allowed

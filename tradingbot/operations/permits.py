@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
 
+from market.sessions import flat_by
 from risk import margins, permit
-from risk.states import RiskState
 from risk.verdicts import Report, Rule
 from tradingbot.models import Account, Strategy
 from tradingbot.operations import calendar, contracts, notifications, risk_states, venues
+
+_BEFORE = timedelta(hours=1)
 
 
 def read(account: Account, *, now: datetime) -> Report:
@@ -60,16 +62,15 @@ def watch(account: Account, *, now: datetime) -> str:
     """Tell once that entries of the account wait, and why, and once that they may leave again; returns what is missing.
 
     Looked at while a session takes entries; before the first comparison with the venue nothing is missed. A token that
-    would not outlive the session is exchanged first.
+    would not outlive the session is exchanged first, from an hour before its open on.
     """
+    _keep_token(account, now)
     session = calendar.current(now)
     if account.reconciled_at is None or session is None:
         return account.permit_missing
     state = risk_states.risk_state(account, None, None, now=now)
     if not state.entries_until or not session.opens_at <= now < state.entries_until:
         return account.permit_missing
-    if _token_ends(state):
-        venues.renew_token(account.login)
     report = read(account, now=now)
     missing = " ".join(rule.note for rule in report.rules if rule.ok is False)[:200]
     codes = report.code if missing else ""
@@ -90,5 +91,10 @@ def watch(account: Account, *, now: datetime) -> str:
     return missing
 
 
-def _token_ends(state: RiskState) -> bool:
-    return state.token_until is not None and state.flat_at is not None and state.token_until <= state.flat_at
+def _keep_token(account: Account, now: datetime) -> None:
+    session = next(iter(calendar.upcoming(now)), None)
+    if session is None or not session.opens_at - _BEFORE <= now < flat_by(session):
+        return
+    until = risk_states.risk_state(account, None, None, now=now).token_until
+    if until is not None and until <= flat_by(session):
+        venues.renew_token(account.login)

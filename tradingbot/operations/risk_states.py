@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Q, QuerySet
-
-from market.orders import ENTRY_TAKEN, LIVE, OrderStatus, Role, Side
+from market.orders import ENTRY_TAKEN, LIVE, Role, Side
 from market.sessions import Session, flat_by, trade_date_of
 from risk import drawdown, limits, rulebook
-from risk.gate import Exposure, RiskState
+from risk.gate import RiskState
 from risk.parameters import Parameters
 from tradingbot.clock import speed
-from tradingbot.models import Account, Balance, Contract, Order, Position, Sharing, Stage, Strategy
-from tradingbot.operations import bars, rule_states, statements, strategy_states
+from tradingbot.models import Account, Balance, Contract, Order, Sharing, Stage, Strategy
+from tradingbot.operations import bars, books, rule_states, statements, strategy_states
 
 TOKEN_LASTS = 24 * 3600.0  # seconds of machine time
 _LATENCY = 5.0  # machine seconds that fetching and deciding may take on top of the age that prices may have
@@ -34,8 +32,8 @@ def risk_state(account: Account, contract: Contract | None, strategy: Strategy |
     if session is not None and session.trade_date != trade_date:  # a calendar that a person edited
         trade_date = session.trade_date
         facts = _facts(account, contract, trade_date, now)
-    orders = _orders(account) if facts.has_orders else []
-    positions = list(_open(account)) if facts.has_positions else []
+    orders = books.live_orders(account.pk) if facts.has_orders else []
+    positions = books.open_positions(account.pk) if facts.has_positions else []
     worth = worth_of(account, positions, realised=facts.realised, trade_date=trade_date)
     rules = rule_states.rule_state(account, trade_date=trade_date, now=now)
     return RiskState(
@@ -62,7 +60,7 @@ def risk_state(account: Account, contract: Contract | None, strategy: Strategy |
         daily_loss_limit=account.daily_loss_limit,
         max_lots=max_lots(account, rules.parameters, trade_date),
         product_cap=rules.cap_of(contract.symbol) if contract is not None else None,
-        exposures=tuple(exposures(positions, orders)),
+        exposures=tuple(books.exposures(positions, orders)),
         contract_taken_by=_taken_by(account, contract, strategy, orders, positions),
         strategies_at_work=len({order.strategy_id for order in orders} - {None, strategy.pk if strategy else None}),
         max_strategies=account.max_strategies if strategy else None,
@@ -104,7 +102,7 @@ class Worth:
 
 
 def worth_of(
-    account: Account, positions: Iterable[Position], *, realised: Decimal = Decimal(0), trade_date: date
+    account: Account, positions: Iterable[books.AnyPosition], *, realised: Decimal = Decimal(0), trade_date: date
 ) -> Worth:
     """Return what the account is worth with `positions` at their newest prices.
 
@@ -113,10 +111,12 @@ def worth_of(
     """
     balance = None if account.balance is None else account.balance + min(realised, Decimal(0))
     open_profit: Decimal | None = Decimal(0)
+    positions = list(positions)
+    prices = bars.last_prices([position.contract_id for position in positions if position.quantity])
     for position in positions:
-        newest = bars.last_price(position.contract) if position.quantity else None
-        if newest is not None and open_profit is not None:
-            open_profit += position.open_profit(newest[0])
+        price = prices.get(position.contract_id) if position.quantity else None
+        if price is not None and open_profit is not None:
+            open_profit += position.open_profit(price)
         elif position.quantity or position.broker_quantity:
             open_profit = None
     equity = None if balance is None or open_profit is None else balance + open_profit
@@ -132,65 +132,6 @@ def floor_of(account: Account) -> Decimal | None:
     return drawdown.floor(
         start=account.start_balance, maximum_loss=account.maximum_loss, highest_eod=account.highest_eod_balance
     )
-
-
-def exposures(positions: Iterable[Position], orders: Iterable[Order]) -> list[Exposure]:
-    """Return what is open or may open: positions split by their stops, entries, other orders that would open."""
-    orders = list(orders)
-    held = {position.contract_id: _held(position) for position in positions}
-    found = [item for position in positions for item in _position(position, held[position.contract_id], orders)]
-    for order in orders:
-        left = order.quantity - order.filled
-        if left <= 0 or order.status == OrderStatus.ABANDONED:
-            continue
-        if order.role == Role.ENTRY:
-            found.append(_exposure(order, left, order.stop_ticks))
-        elif order.status != OrderStatus.SUSPENDED and not _reduces(order, left, held.get(order.contract_id, [])):
-            found.append(_exposure(order, left, None))
-    return found
-
-
-def _exposure(order: Order, quantity: int, stop_ticks: int | None) -> Exposure:
-    return Exposure(
-        contract=order.contract.spec,
-        side=Side(order.side),
-        quantity=quantity,
-        stop_ticks=stop_ticks,
-        is_unknown=order.status == OrderStatus.UNKNOWN,
-        oco_group=order.oco_group,
-    )
-
-
-def _held(position: Position) -> list[int]:
-    """Return the signed sizes that count: the larger of ours and the venue's, both where they disagree on the side."""
-    ours, theirs = position.quantity, position.broker_quantity
-    if ours * theirs < 0:
-        return [ours, theirs]
-    return [max(ours, theirs, key=abs)]
-
-
-def _position(position: Position, held: list[int], orders: list[Order]) -> list[Exposure]:
-    spec = position.contract.spec
-    found = []
-    for signed in held:
-        side, left = Side.BUY if signed > 0 else Side.SELL, abs(signed)
-        risks = [
-            (risk, order.quantity - order.filled)
-            for order in orders
-            if order.contract_id == position.contract_id and order.side == side.opposite
-            if (risk := strategy_states.stop_ticks(order, position, side)) is not None
-        ]
-        for risk, quantity in sorted(risks, reverse=True):
-            if left and quantity > 0:
-                found.append(Exposure(spec, side, min(left, quantity), risk, is_position=True))
-                left -= min(left, quantity)
-        if left:
-            found.append(Exposure(spec, side, left, None, is_position=True))
-    return found
-
-
-def _reduces(order: Order, quantity: int, held: list[int]) -> bool:
-    return any(signed * order.side < 0 and quantity <= abs(signed) for signed in held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,16 +205,7 @@ def _facts(account: Account, contract: Contract | None, trade_date: date, now: d
     return _Facts(*(*row[:12], session))
 
 
-def _orders(account: Account) -> list[Order]:
-    rows = account.orders.filter(Q(status__in=LIVE) | Q(status=OrderStatus.ABANDONED, role=Role.ENTRY))
-    return list(rows.select_related("contract", "parent", "strategy").order_by())
-
-
-def _open(account: Account) -> QuerySet[Position]:
-    return account.positions.exclude(quantity=0, broker_quantity=0).select_related("contract")
-
-
-def _takes(order: Order, strategy: Strategy | None, trade_date: date) -> bool:
+def _takes(order: books.LiveOrder, strategy: Strategy | None, trade_date: date) -> bool:
     mine = strategy is not None and order.strategy_id == strategy.pk and order.session_date == trade_date
     return mine and order.role == Role.ENTRY and order.status in ENTRY_TAKEN
 
@@ -282,8 +214,8 @@ def _taken_by(
     account: Account,
     contract: Contract | None,
     strategy: Strategy | None,
-    orders: list[Order],
-    positions: list[Position],
+    orders: list[books.LiveOrder],
+    positions: list[books.OpenPosition],
 ) -> str:
     """Return the name of another strategy at work in `contract`, empty for none or where the account lets them share.
 
@@ -293,9 +225,9 @@ def _taken_by(
     if strategy is None or contract is None or account.sharing == Sharing.NET:
         return ""
     working = [order for order in orders if order.contract_id == contract.pk]
-    others = [order.strategy for order in working if order.strategy_id not in (None, strategy.pk)]
+    others = [order.strategy_id for order in working if order.strategy_id not in (None, strategy.pk)]
     if others:
-        return str(others[0])
+        return str(Strategy.objects.get(pk=others[0]))
     held = any(position.contract_id == contract.pk for position in positions)
     if not held or any(order.strategy_id == strategy.pk and order.role != Role.ENTRY for order in working):
         return ""

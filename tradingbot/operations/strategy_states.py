@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
-from market.orders import LIVE, OrderStatus, OrderType, Role, Side
+from market.orders import LIVE, Role, Side
 from risk.exposures import Exposure
 from risk.strategies import StrategyLimits, StrategyState
-from tradingbot.models import Order, Position, Strategy
+from tradingbot.models import Strategy
 from tradingbot.operations import statements
-
-_STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
-_PROTECTING = (OrderStatus.WORKING, OrderStatus.PARTIAL)
+from tradingbot.operations.books import LiveOrder, OpenPosition, stop_ticks
 
 
 def limits_of(strategy: Strategy) -> StrategyLimits:
@@ -37,7 +35,7 @@ def limits_of(strategy: Strategy) -> StrategyLimits:
 
 
 def strategy_state(
-    strategy: Strategy, *, trade_date: date, orders: Iterable[Order], positions: Iterable[Position]
+    strategy: Strategy, *, trade_date: date, orders: Iterable[LiveOrder], positions: Iterable[OpenPosition]
 ) -> StrategyState:
     """Return the strategy's limits and doings; `orders` are the live ones of its account, `positions` the open ones."""
     limits = limits_of(strategy)
@@ -107,35 +105,22 @@ def results(strategy: Strategy, *, trade_date: date) -> Results:
     return Results(entries, signals, realised, drawdown, losses, lost_at)
 
 
-def stop_ticks(order: Order, position: Position, side: Side) -> int | None:
-    """Return the ticks that the position loses at this order, None if the order does not protect it."""
-    if order.type not in _STOPS or order.role not in (Role.STOP, Role.EXTERNAL):
-        return None
-    if order.status == OrderStatus.SUSPENDED:  # the venue activates it at this distance from the fill
-        return order.parent.stop_ticks if order.parent is not None and order.parent.filled else None
-    if order.status not in _PROTECTING or order.stop_price is None:
-        return None
-    price = position.average_price or order.stop_price
-    ticks = (price - order.stop_price) * side / position.contract.spec.tick_size
-    return int(ticks.to_integral_value(ROUND_CEILING))
-
-
-def _group(order: Order) -> object:
+def _group(order: LiveOrder) -> object:
     """Return what makes an entry and its stop, and the two sides of a pair, one position."""
     entry = order.parent if order.role == Role.STOP and order.parent is not None else order
     return entry.oco_group or entry.pk
 
 
-def _exposures(orders: Iterable[Order], held: dict[int, Position]) -> Iterable[Exposure]:
+def _exposures(orders: Iterable[LiveOrder], held: dict[int, OpenPosition]) -> Iterable[Exposure]:
     for order in orders:
         left = order.quantity - order.filled
         position = held.get(order.contract_id)
         if left <= 0 or order.status not in LIVE:
             continue
         if order.role == Role.ENTRY:
-            yield Exposure(order.contract.spec, Side(order.side), left, order.stop_ticks)
+            yield Exposure(order.spec, Side(order.side), left, order.stop_ticks)
         elif order.role == Role.STOP and position is not None:
             side = Side(order.side).opposite
             ticks = stop_ticks(order, position, side)
             if ticks is not None:
-                yield Exposure(order.contract.spec, side, left, ticks, is_position=True)
+                yield Exposure(order.spec, side, left, ticks, is_position=True)

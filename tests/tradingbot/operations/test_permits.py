@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.db.models.functions import Now
 
 from brokers.simulated.behaviour import Behaviour
+from brokers.simulated.tokens import Credentials
+from tests.brokers.simulated.served import served
 from tests.tradingbot.operations.orders.desk import Desk
 from tradingbot.models import Account, BracketMode, CalendarDay, Login, Notification, Order
-from tradingbot.operations import permits, venues
+from tradingbot.operations import permits, risk_states, venues
 
 
 @pytest.fixture
@@ -105,3 +109,25 @@ def test_a_refused_bracket_tells_which_mode_the_platform_is_in(db: None):
     assert Account.objects.get().bracket_mode == BracketMode.POSITION
     assert desk.pair().code == "bracket_mode"
     venues.forget()
+
+
+def test_a_token_that_would_end_before_the_flat_time_is_exchanged_from_an_hour_before_the_open_on(desk: Desk):
+    stage = SimpleNamespace(venue=desk.venue, now=lambda: desk.now)
+    with ExitStack() as stack:
+        Login.objects.update(base_url=stack.enter_context(served(stage, credentials=Credentials("demo", "demo"))))
+        broker = venues.connect(Login.objects.get())
+        stack.callback(broker._gateway.disconnect)
+        assert broker.accounts()
+        Login.objects.update(token_renewed_at=Now() - timedelta(hours=19))
+        desk.now = desk.now.replace(hour=21, minute=55)  # 16:55 New York: the next session opens in 65 minutes
+        before = Login.objects.get().token
+        watch(desk)
+        assert Login.objects.get().token == before
+        desk.now += timedelta(minutes=10)
+        watch(desk)
+        account = Account.objects.select_related("login").get()
+        assert account.login.token != before
+        until = risk_states.risk_state(account, None, None, now=desk.now).token_until
+        assert until - desk.now > timedelta(hours=23, minutes=59)
+        watch(desk)
+        assert Login.objects.get().token == account.login.token

@@ -10,7 +10,7 @@ from tradingbot.operations.bars.files import Report, import_file
 from tradingbot.operations.bars.ranges import NotCovered, capture_range
 from tradingbot.operations.bars.seconds import forget
 from tradingbot.operations.bars.series import Roll, Stitched, daily, series, stitched
-from tradingbot.operations.bars.storing import MINUTE, base, coverage, last_price, record
+from tradingbot.operations.bars.storing import MINUTE, base, coverage, last_price, last_prices, record
 
 __all__ = [
     "MINUTE",
@@ -30,6 +30,7 @@ __all__ = [
     "import_file",
     "is_behind",
     "last_price",
+    "last_prices",
     "record",
     "series",
     "stitched",

@@ -15,7 +15,7 @@ from django.db import transaction
 from market.bars import Bars, epoch, merge, moment, pack, unpack
 from market.sessions import Session, regular_session
 from tradingbot.models import BarDay, Contract
-from tradingbot.operations import calendar
+from tradingbot.operations import calendar, statements
 from tradingbot.operations.bars.counting import Source, count
 
 MINUTE = timedelta(minutes=1)
@@ -194,6 +194,31 @@ def last_price(contract: Contract) -> tuple[Decimal, datetime] | None:
         return None
     bar = next(iter(newest.bars[newest.count - 1 :]))
     return contract.spec.price(bar.close), moment(bar.opened_at) + MINUTE
+
+
+_NEWEST = """
+SELECT c.id, c.tick_size, day.id, day.updated_at, day.covered_until, day.count
+FROM tradingbot_contract c CROSS JOIN LATERAL (
+    SELECT id, updated_at, covered_until, count FROM tradingbot_barday
+    WHERE contract_id = c.id AND count > 0 ORDER BY trade_date DESC LIMIT 1) day
+WHERE c.id = ANY(%(contracts)s)
+"""
+
+
+def last_prices(contract_ids: list[int]) -> dict[int, Decimal]:
+    """Return the close of the newest bar of each contract that has one, by contract, in one or two statements."""
+    if not contract_ids:
+        return {}
+    rows = statements.rows(_NEWEST, {"contracts": contract_ids})
+    newest = {contract: (tick, Version(*version)) for contract, tick, *version in rows}
+    known = {version: memory.get(version) for _, version in newest.values()}
+    absent = [version for version, bars in known.items() if bars is None]
+    stored = dict(BarDay.objects.filter(pk__in=[v.pk for v in absent]).values_list("pk", "data")) if absent else {}
+    for version in absent:
+        known[version] = unpack(bytes(stored[version.pk]))
+        memory.put(version, known[version])  # type: ignore[arg-type]
+    closes = {contract: (tick, known[version]) for contract, (tick, version) in newest.items()}
+    return {contract: tick * int(bars.close[-1]) for contract, (tick, bars) in closes.items() if bars is not None}
 
 
 def coverage(contract: Contract, session: Session) -> datetime:
