@@ -1,10 +1,9 @@
-"""Logins, accounts with the limits that bind them, balances; halt, resume and flatten by request."""
+"""Accounts with the limits that bind them, balances, who changed what may trade; halt, arm, resume and flatten."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
@@ -15,53 +14,15 @@ from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.decorators import action
 from unfold.enums import ActionVariant
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminURLInputWidget
 
 from market.sessions import trade_date_of
 from tradingbot import clock
 from tradingbot.admin import columns
 from tradingbot.admin.confirming import NameForm, ResumeForm, ask
 from tradingbot.admin.facts import FactAdmin, PanelAdmin
-from tradingbot.models import Account, Balance, Login, PersonalRules, StateChange, TradingState
+from tradingbot.models import Account, Balance, PersonalRules, StateChange, TradingState
 from tradingbot.operations import arming, hints, orders, permits, rules, trading
 from tradingbot.templatetags import exchange
-
-
-class LoginForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A login whose key goes in and never comes out."""
-
-    base_url = forms.URLField(
-        assume_scheme="https", widget=UnfoldAdminURLInputWidget(), help_text="for example https://api.topstepx.com"
-    )
-    api_key = forms.CharField(
-        label="API key",
-        strip=True,
-        required=False,
-        widget=UnfoldAdminPasswordWidget({"autocomplete": "new-password"}),
-        help_text="stored encrypted, never shown again; leave empty to keep the present one",
-    )
-
-    class Meta:
-        model = Login
-        fields = ("name", "venue", "base_url", "user_name", "api_key", "enabled")
-
-    def clean_api_key(self) -> str:
-        key: str = self.cleaned_data["api_key"] or self.instance.api_key
-        if not key:
-            raise forms.ValidationError("Paste the API key of this user; without one the venue refuses the login.")
-        return key
-
-
-@admin.register(Login)
-class LoginAdmin(PanelAdmin):
-    form = LoginForm
-    list_display = ("name", "venue", "base_url", "user_name", "enabled", "entries_blocked", "token_renewed_at")
-    readonly_fields = ("entries_blocked", "token_renewed_at")
-    fields = (("name", "enabled"), ("venue", "base_url"), ("user_name", "api_key"), readonly_fields)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
 
 DAY = columns.profit("day_profit", "realised today")
 EQUITY = columns.column("num_equity", "equity", lambda row: exchange.dollars(row.equity))
