@@ -7,10 +7,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from django.db import connection
+
 from market.performance import Day
 from tradingbot.models import DayResult, Trade
 
 _ORDERED = ("exited_at", "pk")
+_LOCK = 7_310_007  # of PostgreSQL, with the account's id: until the end of the transaction
 
 
 class Key(NamedTuple):
@@ -25,7 +28,15 @@ def key(trade: Trade) -> Key:
 
 
 def update(account_id: int, changed: Iterable[Key]) -> None:
-    """Write the results of these sessions from their trades; without a trade there is no row."""
+    """Write the results of these sessions from their trades; without a trade there is no row.
+
+    Call it in the transaction that wrote the trades: two of one account sum one after the other, and the second sees
+    what the first has written.
+    """
+    changed = sorted(changed, key=lambda one: (one.session_date, one.strategy_id or 0))
+    if changed:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, account_id % 2**31])
     for strategy_id, session_date in changed:
         where: dict[str, Any] = {"account_id": account_id, "strategy_id": strategy_id, "session_date": session_date}
         trades = Trade.objects.filter(**where).select_related("entry_fill__order", "contract").order_by(*_ORDERED)
