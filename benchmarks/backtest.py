@@ -32,7 +32,7 @@ SESSIONS, SWEEP_SESSIONS, COMBINATIONS = 40, 8, 1000
 STOP, TARGET = 80, 120  # ticks of 1
 PEERS = stack.VAR.parent / "bench-peers"
 YEAR_GOAL, SCALE_GOAL = 5.0, 1.7
-SETS = 120  # parameter sets of the scaling
+SETS = 80  # parameter sets of the scaling
 
 
 @dataclass(frozen=True)
