@@ -157,6 +157,10 @@ class ProjectX:
     def clock_skew(self) -> float | None:
         return self._gateway.skew
 
+    def ping(self) -> float:
+        """Return the seconds in which the venue said that it answers. Raises NotSent or ReadFailed."""
+        return self._gateway.ping()
+
     def disconnect(self) -> None:
         """Close the connections; the object may still be used."""
         self._gateway.disconnect()

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 KEEPALIVE_SECONDS = 4.0
 """Idle connections older than this are not used again; servers close theirs after 5 s (uvicorn) to 130 s (Kestrel)."""
 
+PING = "/api/Status/ping"
 CONNECTIONS = 20
 _HEADER_AGE = 2.0  # seconds: the Date header drops the fraction, and servers keep it for a second
 
@@ -176,6 +177,25 @@ class Gateway:
             raise
         finally:
             self._tell(Call(endpoint.path, lane, time.monotonic() - started, outcome, status, code))
+
+    def ping(self) -> float:
+        """Return the seconds in which the venue said that it answers; it needs no token and counts as no request.
+
+        Raises NotSent or ReadFailed.
+        """
+        started = time.monotonic()
+        try:
+            with deadlines.until(started + self.timeouts.login):
+                response = self._http.get(PING)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            failure: BrokerError = NotSent(f"{PING}: {_words(error)}")
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            failure = ReadFailed(f"{PING}: {_words(error)}")
+        else:
+            if response.status_code == 200 and response.text.strip().strip('"') == "pong":
+                return time.monotonic() - started
+            failure = ReadFailed(f"{PING}: HTTP {response.status_code} and no pong")
+        raise failure  # outside the handler: httpx's errors hold the request with its headers
 
     def disconnect(self) -> None:
         """Close the connections."""

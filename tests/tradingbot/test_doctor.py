@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
@@ -10,10 +11,15 @@ import pytest
 import redis
 from django.core.management import call_command
 
+from brokers.simulated.tokens import Credentials
+from tests.brokers.simulated.served import served
+from tests.brokers.simulated.stage import Stage
+from tests.factories import LoginFactory
 from tradingbot import doctor, servers
 from tradingbot.clock import now
 from tradingbot.doctor import installation, running, trading
-from tradingbot.models import CalendarDay
+from tradingbot.models import CalendarDay, Login
+from tradingbot.operations import venues
 from tradingbot.supervisor.instance import single_instance
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +74,35 @@ def test_orders_of_a_live_login_must_not_leave_from_a_hosted_machine(settings):
     assert trading.policy().verdict == "bad"
     settings.ORDERS_ON_HOSTED_MACHINE = True
     assert trading.policy().verdict == "warn"
+
+
+def test_the_venue_is_asked_whether_it_answers_and_takes_our_key(settings, tmp_path):
+    settings.VAR_DIR = tmp_path
+    stage = Stage()
+    with served(stage, credentials=Credentials("trader", "right")) as url:
+        login = LoginFactory(base_url=url, user_name="trader", api_key="right")
+        assert trading.answers().sentence == "not looked at, nothing runs"  # paper: nothing of ours runs
+        with single_instance(tmp_path / "run"):
+            good = trading.answers()
+            assert good.verdict == "ok"
+            assert re.fullmatch(r"paper answers in \d+ ms and lists 1 account\(s\)", good.sentence)
+            Login.objects.filter(pk=login.pk).update(api_key="wrong", token="")
+            bad = trading.answers()
+            assert (bad.verdict, "code 3 INVALID_CREDENTIALS" in bad.sentence, "wrong" in bad.sentence) == (
+                "bad",
+                True,
+                False,
+            )
+    venues.forget()
+
+
+def test_a_venue_that_is_not_there_is_broken(settings, tmp_path):
+    settings.VAR_DIR = tmp_path
+    LoginFactory(base_url="http://127.0.0.1:1")
+    with single_instance(tmp_path / "run"):
+        finding = trading.answers()
+    assert (finding.verdict, "ConnectError" in finding.sentence) == ("bad", True)
+    venues.forget()
 
 
 def test_a_calendar_that_ends_within_two_weeks_is_broken():

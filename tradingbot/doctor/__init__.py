@@ -22,6 +22,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     running.ports,
     running.market_time,
     trading.venue,
+    trading.answers,
     trading.policy,
     trading.calendar,
     trading.rulebook,

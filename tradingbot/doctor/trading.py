@@ -6,14 +6,18 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
+from brokers.base import BrokerError
+from brokers.projectx import ProjectX
 from risk.rulebook import STALE_AFTER, RulebookInvalid
 from tradingbot.clock import now
 from tradingbot.doctor.findings import Finding
 from tradingbot.models import CalendarDay, Login
 from tradingbot.models.accounts import Venue
-from tradingbot.operations import rulebooks
+from tradingbot.operations import rulebooks, venues
+from tradingbot.supervisor.instance import running_as
 
 CALENDAR_DAYS = 14  # entries are refused when the calendar ends sooner
 
@@ -26,6 +30,32 @@ def venue() -> Finding:
     if missing and not Login.objects.filter(venue=Venue.PROJECTX, enabled=True).exists():
         return Finding("venue", "bad", f"live on {host}, but no login: set {' and '.join(missing)}")
     return Finding("venue", "ok", f"live on {host}, by API key")
+
+
+def answers() -> Finding:
+    """Whether each login's venue answers, and takes the login's token or key."""
+    runs = running_as(settings.VAR_DIR / "run") is not None
+    logins = [login for login in Login.objects.filter(enabled=True) if runs or login.venue != Venue.PAPER]
+    if not logins:
+        return Finding("answers", "ok", "not looked at, nothing runs" if not runs else "no login is enabled yet")
+    verdict, said = "ok", []
+    for login in logins:
+        try:
+            said.append(_asked(login))
+        except (BrokerError, ImproperlyConfigured) as error:
+            verdict = "bad"
+            said.append(f"{login}: {error}")
+    return Finding("answers", verdict, "; ".join(said))
+
+
+def _asked(login: Login) -> str:
+    broker = venues.connect(login)
+    if not isinstance(broker, ProjectX):
+        return f"{login} lists {len(broker.accounts())} account(s)"
+    try:
+        return f"{login} answers in {1000 * broker.ping():.0f} ms and lists {len(broker.accounts())} account(s)"
+    finally:
+        broker.disconnect()
 
 
 def policy() -> Finding:
