@@ -14,10 +14,11 @@ DAY ?=
 NAME ?=
 CORE ?=
 KILLS ?=
+MINUTES ?=
 SEED ?=
 ARGS ?=
 
-.PHONY: help demo run test coverage check fmt parity chaos matrix bench lock venv main dev
+.PHONY: help demo run test coverage check fmt parity chaos soak matrix bench lock venv main dev
 
 help: ## what there is
 	@echo "make demo    a whole trading day on the simulated venue  (SPEED=30, DAY=2026-11-18)"
@@ -29,6 +30,7 @@ help: ## what there is
 	@echo "make parity  a month of every strategy, live at the simulated venue and in the backtest: to the cent"
 	@echo "make chaos   the order path through kills, lost answers, outages  (KILLS=60 SEED=1: random days instead)"
 	@echo "                                                          (CORE=1: the scenarios that every change has to pass)"
+	@echo "make soak    pair after pair while hubs drop, tokens end, the venue is busy; memory stays flat (MINUTES=30)"
 	@echo "make matrix  what restarts survive, in minutes: the gate for the pins of celery, kombu and redis"
 	@echo "make bench   benchmarks                                  (NAME=order_path for one)"
 	@echo "make lock    requirements/*.txt from requirements/*.in"
@@ -62,6 +64,10 @@ parity: dev
 chaos: dev
 	@exec env KILLS=$(KILLS) SEED=$(SEED) $(PY) -m pytest $(if $(KILLS),tests/chaos/test_days.py,tests/chaos) -m "chaos$(if $(CORE), and core)" \
 	    -q -n 6 --dist load --timeout 300 -o timeout_func_only=true $(ARGS)
+
+soak: dev
+	@exec env MINUTES=$(or $(MINUTES),30) SEED=$(SEED) $(PY) -m pytest tests/chaos/test_soak.py -m chaos -q -s -p no:cacheprovider \
+	    --timeout 0 $(ARGS)
 
 matrix: dev
 	@exec $(PY) -m pytest tests/matrix -m matrix -q $(ARGS)

@@ -91,6 +91,7 @@ TRADING_VENUE = _choice("TRADING_VENUE", "paper", "projectx")
 PROJECTX_BASE_URL = env("PROJECTX_BASE_URL", default="https://api.topstepx.com")
 PROJECTX_USERNAME = env("PROJECTX_USERNAME", default="")
 PROJECTX_API_KEY = env("PROJECTX_API_KEY", default="")
+PROJECTX_ACCOUNTS = [name.strip() for name in env.list("PROJECTX_ACCOUNTS", default=[]) if name.strip()]
 PROJECTX_BRACKET_TICKS = _choice("PROJECTX_BRACKET_TICKS", "signed", "positive")
 ORDERS_ON_HOSTED_MACHINE = _switch("ORDERS_ON_HOSTED_MACHINE", default=False)
 HOSTED = bool(env("RAILWAY_ENVIRONMENT", default="") or env("DYNO", default="") or env("FLY_APP_NAME", default=""))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
@@ -14,6 +15,7 @@ from brokers.base import AccountReport, BrokerError, FillReport
 from market.sessions import Session, firm_limit, regular_session, trade_date_of
 from risk import drawdown, rulebook
 from tradingbot.models import Account, Balance, CalendarDay, Contract, Login, Payout, Stage
+from tradingbot.models.accounts import Venue
 from tradingbot.operations import costs, limits_watch, notifications, risk_states, rules, venues
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ def discover(login: Login, *, now: datetime) -> list[Account]:
     for report in reports:
         account = known.get(report.id)
         found.append(_listed(account, report, now) if account else _add(login, report, now))
+        _leave_alone(found[-1], now)
     for account in known.values():
         if account.broker_account_id not in {report.id for report in reports}:
             _vanished(account, now)
@@ -214,6 +217,29 @@ def _listed(account: Account, report: AccountReport, now: datetime) -> Account:
     return account
 
 
+def is_ours(account: Account) -> bool:
+    """Return whether PROJECTX_ACCOUNTS lets us watch and trade an account; it says nothing of paper accounts."""
+    names = settings.PROJECTX_ACCOUNTS if account.login.venue == Venue.PROJECTX else []
+    return not names or any(account.name.casefold().startswith(name.casefold()) for name in names)
+
+
+def _leave_alone(account: Account, now: datetime) -> None:
+    """Switch an account off that is not on the list of those that are ours, once nothing is open on it."""
+    if is_ours(account) or not (account.enabled or account.selected):
+        return
+    if account.positions.exclude(quantity=0, broker_quantity=0).exists() or account.orders.live().exists():
+        return  # somebody has to look after it
+    account.enabled = account.selected = False
+    account.save(update_fields=["enabled", "selected"])
+    notifications.notify(
+        "system",
+        f"Account left alone: {account}",
+        account=account,
+        body="PROJECTX_ACCOUNTS does not name it: it is neither watched nor traded.",
+        now=now,
+    )
+
+
 def _vanished(account: Account, now: datetime) -> None:
     if not account.can_trade and not account.selected:
         return
@@ -236,7 +262,10 @@ def _select(found: Sequence[Account]) -> None:
     with transaction.atomic():
         if not found or Account.objects.filter(selected=True).exists():
             return
-        first = next((account for account in found if account.can_trade), found[0])
+        ours = [account for account in found if is_ours(account)]
+        first = next((account for account in ours if account.can_trade), ours[0] if ours else None)
+        if first is None:
+            return
         first.selected = True
         first.save()
 

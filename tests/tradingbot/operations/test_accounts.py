@@ -13,7 +13,7 @@ from brokers.base import AccountReport, ReadFailed
 from brokers.simulated.broker import SimulatedBroker
 from tests.tradingbot.operations.ledgers import go, open_desk, trade
 from tests.tradingbot.operations.orders.desk import START, Desk
-from tradingbot.models import Account, Balance, Notification, Stage, TradingState
+from tradingbot.models import Account, Balance, Login, Notification, Position, Stage, TradingState
 from tradingbot.operations import accounts, limits_watch, risk_states, venues
 
 WEDNESDAY = date(2026, 11, 18)
@@ -80,6 +80,42 @@ def test_the_first_account_is_selected_and_a_second_discovery_changes_nothing(de
     assert list(Account.objects.order_by("pk").values()) == before
     assert Account.objects.get(selected=True).pk != other.pk
     assert Notification.objects.filter(title__startswith="Account found").count() == 2
+
+
+@pytest.fixture
+def real(desk, settings):
+    """The desk's login as one at the real venue, with a practice account and two combines."""
+    Login.objects.update(venue="projectx")
+    settings.PROJECTX_ACCOUNTS = ["prac-", "50KTC-V2-77"]
+    Account.objects.all().delete()
+    for name in ("PRAC-V2-1", "50KTC-V2-77-1", "50KTC-V2-78-1"):
+        desk.venue.open_account(name, D(50_000), desk.now)
+    return Login.objects.get()
+
+
+def test_only_the_accounts_that_are_named_are_watched_and_selected(desk, real):
+    venues.use(real, desk.broker)
+    accounts.discover(real, now=desk.now)
+    enabled = dict(Account.objects.values_list("name", "enabled"))
+    assert {name for name, on in enabled.items() if on} == {"PRAC-V2-1", "50KTC-V2-77-1"}
+    assert len(enabled) == 4
+    assert Account.objects.get(selected=True).name == "PRAC-V2-1"
+    Account.objects.update(enabled=True)
+    accounts.discover(real, now=desk.now)
+    assert not Account.objects.get(name="50KTC-V2-78-1").enabled  # nobody trades it by a click
+
+
+def test_an_account_that_is_no_longer_named_is_looked_after_while_something_is_open(desk, real, settings, contract):
+    venues.use(real, desk.broker)
+    accounts.discover(real, now=desk.now)
+    held = Account.objects.get(name="50KTC-V2-77-1")
+    position = Position.objects.create(account=held, contract=contract, quantity=1, average_price=20_000)
+    settings.PROJECTX_ACCOUNTS = ["PRAC-"]
+    accounts.discover(real, now=desk.now)
+    assert Account.objects.get(pk=held.pk).enabled
+    position.delete()
+    accounts.discover(real, now=desk.now)
+    assert not Account.objects.get(pk=held.pk).enabled
 
 
 def test_after_a_reset_the_old_account_is_not_traded_and_the_new_one_selected(desk):
