@@ -60,7 +60,11 @@ class RuleOverrideAdmin(FactAdmin):
     )
     actions_row = actions_detail = ("withdraw",)
 
-    @action(description="Withdraw", icon="undo", permissions=["tradingbot.change_account"])
+    def has_withdraw_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        may = request.user.has_perm("tradingbot.change_account")
+        return may and (object_id is None or RuleOverride.objects.filter(pk=object_id, withdrawn_at=None).exists())
+
+    @action(description="Withdraw", icon="undo", permissions=["withdraw"])
     def withdraw(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         row = get_object_or_404(RuleOverride.objects.select_related("account"), pk=object_id)
 
