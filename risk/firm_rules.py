@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from market.orders import Side
@@ -13,6 +14,8 @@ from risk.requests import EntryRequest
 from risk.states import RiskState
 from risk.verdicts import Code, Report
 from risk.worst_cases import WorstCase
+
+_CHICAGO = ZoneInfo(CHICAGO)
 
 
 def data(report: Report, state: RiskState) -> None:
@@ -68,13 +71,19 @@ def _last_open(report: Report, state: RiskState) -> None:
     last = state.rules.parameters.last_open if state.rules and state.rules.parameters else None
     if last is None or state.session is None:
         return
-    until = datetime.combine(state.session.trade_date, last, ZoneInfo(CHICAGO))
-    value = f"{state.now.astimezone(ZoneInfo(CHICAGO)):%a %H:%M:%S}"
+    until, limit = _until(state.session.trade_date, last)
+    value = state.now.astimezone(_CHICAGO).time().isoformat("seconds")
     if state.now < until:
-        report.rule("last opening time", value, f"before {until:%a %H:%M} Chicago")
+        report.rule("last opening time", value, limit)
     else:
-        text = f"It is {value} Chicago: the firm takes no new position after {until:%H:%M}."
-        report.fail(Code.OUTSIDE_WINDOW, "last opening time", value, f"before {until:%a %H:%M} Chicago", text)
+        text = f"It is {value} Chicago: the firm takes no new position after {last:%H:%M}."
+        report.fail(Code.OUTSIDE_WINDOW, "last opening time", value, limit, text)
+
+
+@lru_cache(maxsize=8)  # the same two all day long
+def _until(day: date, last: time) -> tuple[datetime, str]:
+    until = datetime.combine(day, last, _CHICAGO)
+    return until.astimezone(UTC), f"before {until:%a %H:%M} Chicago"
 
 
 def _hedging(report: Report, request: EntryRequest, state: RiskState) -> None:

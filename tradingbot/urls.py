@@ -27,6 +27,7 @@ urlpatterns = [
     path("admin/rulebook/", admin.site.admin_view(account_rules.rulebook), name="rulebook"),
     path("admin/rules/<int:pk>/", admin.site.admin_view(account_rules.account), name="account-rules"),
     path("admin/rules/<int:pk>/override/", admin.site.admin_view(account_rules.override), name="override"),
+    path("admin/rules/<int:pk>/personal/", admin.site.admin_view(account_rules.personal), name="personal"),
     path("admin/", admin.site.urls),
     path("chart/", chart.newest, name="chart"),
     path("chart/lightweight-charts-<str:version>.js", chart.library, name="chart-library"),

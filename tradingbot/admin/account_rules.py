@@ -1,4 +1,4 @@
-"""Pages of the rules: what binds each stage and size, what binds one account and how far it is, an override."""
+"""Pages of the rules: what binds each stage and size, what binds one account and how far it is, its overrides."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from market.sessions import trade_date_of
 from risk.parameters import SPECS, words
 from risk.rulebook import STALE_AFTER, Rulebook, RulebookInvalid, Stage
 from tradingbot import clock
-from tradingbot.models import Account, RuleOverride
+from tradingbot.models import Account, PersonalRules, RuleOverride
 from tradingbot.models.rules import OVERRIDABLE
 from tradingbot.operations import progress, rulebooks, rules
 
@@ -113,6 +113,15 @@ def override(request: HttpRequest, pk: int) -> HttpResponseBase:
         "known": rules.effective(row, today),
     }
     return render(request, "panel/override.html", context)
+
+
+@permission_required("tradingbot.change_account", raise_exception=True)
+def personal(request: HttpRequest, pk: int) -> HttpResponse:
+    """Go to the account's personal limits, to an empty form while it has none."""
+    row = PersonalRules.objects.filter(account=get_object_or_404(Account, pk=pk)).first()
+    if row is None:
+        return HttpResponseRedirect(f"{reverse('admin:tradingbot_personalrules_add')}?account={pk}")
+    return HttpResponseRedirect(reverse("admin:tradingbot_personalrules_change", args=[row.pk]))
 
 
 def _sentence(row: Account, wish: dict[str, Any], today: date) -> str:

@@ -20,12 +20,13 @@ from tradingbot import clock
 from tradingbot.admin import columns
 from tradingbot.admin.confirming import NameForm, ResumeForm, ask
 from tradingbot.admin.facts import FactAdmin, PanelAdmin
-from tradingbot.models import Account, Balance, PersonalRules, StateChange, TradingState
+from tradingbot.models import Account, Balance, StateChange, TradingState
 from tradingbot.operations import arming, hints, orders, permits, rules, trading
 from tradingbot.templatetags import exchange
 
 DAY = columns.profit("day_profit", "realised today")
 EQUITY = columns.column("num_equity", "equity", lambda row: exchange.dollars(row.equity))
+LOTS = columns.column("num_max_lots", "max lots", lambda row: exchange.NONE if row.max_lots is None else row.max_lots)
 BOUND = columns.column(
     "bound_by",
     "binds today, and why",
@@ -73,11 +74,11 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
     list_filter = ("trading_state", "stage", "enabled", "login")
     titles = {"trading_state": "state", "state_until": "until", "can_trade": "venue allows", "selected": "default"}
     actions_row = ("flatten", "halt", "resume", "choose", "rules")
-    actions_detail = ("flatten", "halt", "reduce", "resume", "arm", "disarm", "choose", "rules", "personal")
+    actions_detail = ("flatten", "halt", "reduce", "resume", "arm", "disarm", "choose", "rules")
     readonly_fields = (
         "maximum_loss",
         "daily_loss_limit",
-        "max_lots",
+        LOTS,
         BOUND,
         "login",
         "name",
@@ -131,7 +132,7 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
             {
                 "fields": (
                     ("start_balance", "highest_eod_balance"),
-                    ("maximum_loss", "daily_loss_limit", "max_lots"),
+                    ("maximum_loss", "daily_loss_limit", LOTS),
                     BOUND,
                     ("sharing", "max_strategies"),
                 ),
@@ -156,13 +157,6 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
     @action(description="Rules", icon="policy")
     def rules(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         return HttpResponseRedirect(reverse("account-rules", args=[object_id]))
-
-    @action(description="Personal limits", icon="shield_person", permissions=["change"])
-    def personal(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        row = PersonalRules.objects.filter(account=get_object_or_404(Account, pk=object_id)).first()
-        if row is None:
-            return HttpResponseRedirect(f"{reverse('admin:tradingbot_personalrules_add')}?account={object_id}")
-        return HttpResponseRedirect(reverse("admin:tradingbot_personalrules_change", args=[row.pk]))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # the venue lists them

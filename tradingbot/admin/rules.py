@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.decorators import action
+from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from market.products import PRODUCTS
 from market.sessions import trade_date_of
@@ -19,7 +20,7 @@ from tradingbot.admin import columns
 from tradingbot.admin.confirming import ask
 from tradingbot.admin.facts import FactAdmin, FactInline, PanelAdmin
 from tradingbot.models import NewsEvent, NewsStep, Payout, PersonalRules, Rule, RulebookLoad, RuleOverride
-from tradingbot.operations import rules
+from tradingbot.operations import news, rules
 
 VALUE = columns.column("num_value", "value", lambda row: f"{row.value.normalize():f}", order="value")
 
@@ -121,8 +122,21 @@ class PersonalRulesAdmin(SimpleHistoryAdmin, PanelAdmin):
         return False  # empty fields are no limits
 
 
+def _minutes(help_text: str) -> forms.IntegerField:
+    return forms.IntegerField(
+        min_value=0,
+        max_value=news.LONGEST,
+        initial=5,
+        widget=UnfoldAdminIntegerFieldWidget(),
+        help_text=f"{help_text}, minutes up to {news.LONGEST}",
+    )
+
+
 class NewsEventForm(forms.ModelForm):  # type: ignore[type-arg]
     """A news event; products are checked against those that can be traded."""
+
+    minutes_before = _minutes("window before the release")
+    minutes_after = _minutes("window after it")
 
     class Meta:
         model = NewsEvent

@@ -39,7 +39,7 @@ def check(account: Account, *, now: datetime, worth: risk_states.Worth | None = 
     flatten = bool(reason)
     if not reason:
         reason, flatten = _personal(account, worth.day_profit, now)
-        until, lock = (_next_open(now), Lock.DAILY_LOSS) if reason else (None, Lock.NONE)
+        until, lock = _next_open(now) if reason else None, Lock.NONE
     if reason:
         halted = trading.halt(account, reason=reason, by="limit watch", until=until, lock=lock, now=now)
         if flatten and (halted or positions or account.orders.filter(Q(status__in=LIVE)).exists()):

@@ -21,7 +21,7 @@ from tradingbot.operations import bars, notifications, orders, rule_states
 
 _AROUND = timedelta(days=1)
 _COLUMNS = ("at", "kind", "title", "minutes_before", "minutes_after", "action", "symbols")
-_LONGEST = 600  # minutes before or after a release
+LONGEST = 600  # minutes before or after a release
 
 
 def due(*, now: datetime) -> int:
@@ -186,8 +186,8 @@ def _event(row: dict[str, str], line: int, zone: str, source: str, problems: lis
         elif cells[name]:
             setattr(event, name, cells[name])
     for name in ("minutes_before", "minutes_after"):
-        if cells[name] and not (cells[name].isdecimal() and int(cells[name]) <= _LONGEST):
-            problems.append((line, f"{name} is {cells[name]!r}: write whole minutes up to {_LONGEST}"))
+        if cells[name] and not (cells[name].isdecimal() and int(cells[name]) <= LONGEST):
+            problems.append((line, f"{name} is {cells[name]!r}: write whole minutes up to {LONGEST}"))
         elif cells[name]:
             setattr(event, name, int(cells[name]))
     symbols = cells["symbols"].replace(",", " ").upper().split()

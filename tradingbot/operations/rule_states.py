@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from market.orders import LIVE, OrderStatus, Side
+from market.orders import LIVE, Side
 from risk import progress
 from risk.consistency import Days
 from risk.news import Window, firm_window
@@ -18,7 +18,7 @@ from risk.rulebook import Rulebook, RulebookInvalid
 from tradingbot.models import Account, NewsEvent
 from tradingbot.operations import rulebooks, rules, statements
 
-_MAY_FILL = [status.value for status in LIVE | {OrderStatus.ABANDONED}]
+_LIVE = [status.value for status in LIVE]
 _DAY = timedelta(days=1)
 
 _FACTS = """
@@ -46,7 +46,9 @@ SELECT
          UNION SELECT account_id, contract_id, sign(broker_quantity)::int, true
          FROM tradingbot_position WHERE broker_quantity <> 0
          UNION SELECT account_id, contract_id, side::int, false
-         FROM tradingbot_order WHERE role = 'entry' AND status = ANY(%(may_fill)s)
+         FROM tradingbot_order
+         WHERE role = 'entry'
+           AND (status = ANY(%(live)s) OR (status = 'abandoned' AND session_date = %(trade_date)s))
      ) found
      JOIN tradingbot_account account ON account.id = found.account_id AND account.id <> %(account)s
      JOIN tradingbot_login login ON login.id = account.login_id
@@ -62,7 +64,7 @@ def rule_state(account: Account, *, trade_date: date, now: datetime) -> RuleStat
         "venue": account.login.venue,
         "trade_date": trade_date,
         "now": now,
-        "may_fill": _MAY_FILL,
+        "live": _LIVE,
     }
     (row,) = statements.rows(_FACTS, values)
     digest, wrong, overrides, personal, events, ended, trades, elsewhere = row

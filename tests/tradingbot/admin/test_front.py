@@ -54,7 +54,7 @@ def test_the_page_takes_few_queries_however_many_accounts_there_are(panel, day, 
         panel.get("/admin/front/")
 
 
-QUERIES = 14
+QUERIES = 16
 
 
 @pytest.mark.parametrize(

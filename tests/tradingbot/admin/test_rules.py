@@ -140,14 +140,14 @@ def test_who_may_only_look_changes_nothing_and_sees_no_account(onlooker, account
 
 
 def test_personal_limits_are_reached_from_the_account_and_checked(panel, account):
-    there = panel.get(f"/admin/tradingbot/account/{account.pk}/personal/")
+    there = panel.get(reverse("personal", args=[account.pk]))
     assert there.status_code == 302
     form = {"account": account.pk, "daily_loss": "400", "trailing": "on", "loss_action": "flatten"}
     form |= {"daily_profit": "", "profit_action": "halt", "governor": "reduce", "governor_safety": "50"}
     assert panel.post(there.url, form).status_code == 302
     row = PersonalRules.objects.get()
     assert (row.daily_loss, row.trailing, row.daily_profit, row.governor) == (400, True, None, "reduce")
-    again = panel.get(f"/admin/tradingbot/account/{account.pk}/personal/")
+    again = panel.get(reverse("personal", args=[account.pk]))
     assert str(row.pk) in again.url
     assert "positive" in words(panel.post(again.url, form | {"daily_loss": "-1"}))
 

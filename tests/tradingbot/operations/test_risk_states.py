@@ -14,7 +14,19 @@ from risk.rulebook import Stage as RulebookStage
 from tests.factories import ContractFactory
 from tests.tradingbot.operations.ledgers import open_desk
 from tests.tradingbot.operations.orders.desk import PRICE, Desk
-from tradingbot.models import Account, Balance, CalendarDay, Order, Position, Sharing, Stage, Strategy, TradingState
+from tradingbot.models import (
+    Account,
+    Balance,
+    CalendarDay,
+    Login,
+    Order,
+    PersonalRules,
+    Position,
+    Sharing,
+    Stage,
+    Strategy,
+    TradingState,
+)
 from tradingbot.operations import orders, reconciliation, risk_states, rulebooks, venues
 
 CLOSED = (OrderStatus.NEW, OrderStatus.SENDING, OrderStatus.UNKNOWN)
@@ -230,3 +242,62 @@ def test_a_state_without_limits_is_denied_by_the_gate(desk):
 def test_stages_have_the_same_words_in_the_rulebook_and_in_the_rows():
     assert {stage.value for stage in RulebookStage} == set(Stage.values)
     assert TradingState.ACTIVE == "active"
+
+
+class TestElsewhere:
+    """What other accounts of the owner hold or may come to hold."""
+
+    @pytest.fixture
+    def other(self, desk) -> Account:
+        return Account.objects.create(login=desk.account.login, broker_account_id=77, name="50KTC-V2-77")
+
+    def seen(self, desk):
+        return [(e.account, e.symbol, e.side, e.is_position) for e in state(desk).rules.elsewhere]
+
+    def test_positions_of_ours_and_of_the_venue_count_own_ones_do_not(self, desk, other):
+        fill_buy(desk)
+        assert self.seen(desk) == []
+        Position.objects.create(account=other, contract=desk.contract, quantity=-2, broker_quantity=-2)
+        assert self.seen(desk) == [("50KTC-V2-77", "MNQ", Side.SELL, True)]
+
+    def test_a_working_entry_counts_and_an_abandoned_one_only_in_its_session(self, desk, other):
+        today = state(desk).session.trade_date
+        facts = {"account": other, "contract": desk.contract, "role": Role.ENTRY, "side": Side.SELL, "quantity": 1}
+        facts |= {"type": OrderType.MARKET, "stop_ticks": 40, "created_at": desk.now, "updated_at": desk.now}
+        row = Order.objects.create(**facts, tag="x", session_date=today, status=OrderStatus.UNKNOWN)
+        assert self.seen(desk) == [("50KTC-V2-77", "MNQ", Side.SELL, False)]
+        assert desk.pair().code == Code.HEDGING
+        Order.objects.filter(pk=row.pk).update(status=OrderStatus.ABANDONED)
+        assert len(self.seen(desk)) == 1
+        Order.objects.filter(pk=row.pk).update(session_date=today - timedelta(days=1))
+        assert self.seen(desk) == []
+
+    def test_accounts_of_another_venue_are_another_matter(self, desk, other):
+        login = Login.objects.create(
+            name="live", venue="projectx", base_url="https://x.test", user_name="a", api_key="b"
+        )
+        Account.objects.filter(pk=other.pk).update(login=login)
+        Position.objects.create(account=other, contract=desk.contract, quantity=-2)
+        assert self.seen(desk) == []
+
+
+def test_governor_and_days_come_from_the_rows(desk):
+    PersonalRules.objects.create(account=desk.account, governor="stop", governor_safety=75)
+    for back, balance in ((2, 50_900), (1, 50_700)):
+        Balance.objects.update_or_create(
+            account=desk.account,
+            session_date=desk.now.date() - timedelta(days=back),
+            end_of_day=True,
+            defaults={"at": desk.now, "balance": balance, "open_profit": 0},
+        )
+    Balance.objects.create(
+        account=desk.account,
+        at=desk.now,
+        session_date=desk.now.date() - timedelta(days=5),
+        balance=50_000,
+        open_profit=0,
+        end_of_day=True,
+    )
+    found = state(desk).rules
+    assert (found.personal.governor, found.personal.governor_safety) == ("stop", 75)
+    assert (found.days.total, found.days.best, found.days.number, found.days.complete) == (700, 900, 2, True)
