@@ -44,7 +44,13 @@ def update(account_id: int, changed: Iterable[Key]) -> None:
         if found is None:
             DayResult.objects.filter(**where).delete()
         else:
-            DayResult.objects.update_or_create(**where, defaults=columns(found))
+            figures = columns(found)
+            DayResult.objects.bulk_create(
+                [DayResult(**where, **figures)],
+                update_conflicts=True,
+                unique_fields=("account", "strategy", "session_date"),
+                update_fields=list(figures),
+            )
 
 
 def columns(found: Day) -> dict[str, Any]:

@@ -118,10 +118,12 @@ def _write_trades(position: Position, rows: Sequence[Fill], kept: Books) -> set[
         before = stored.get(pair)
         if before is not None and all(getattr(before, name) == columns[name] for name in COMPARED):
             continue
-        if before is not None:
+        if before is None:
+            Trade.objects.create(entry_fill_id=pair[0], exit_fill_id=pair[1], **columns)
+        else:
             changed.add(results.key(before))
-        trade, _ = Trade.objects.update_or_create(entry_fill_id=pair[0], exit_fill_id=pair[1], defaults=columns)
-        changed.add(results.key(trade))
+            Trade.objects.filter(pk=before.pk).update(**columns)
+        changed.add(results.Key(columns["strategy_id"], columns["session_date"]))
     return changed
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.core.management import load_command_class
 
 from tests.factories import calendar_days
-from tests.tradingbot.management.conftest import NOW
+from tests.tradingbot.management.conftest import NOW, make_account
 from tests.tradingbot.operations.fillings import Filling
 from tradingbot.management.commands.backtest import wish_of
 from tradingbot.models import Strategy, Trade
@@ -88,3 +89,20 @@ def test_a_backtest_takes_the_costs_that_were_charged(traded):
     typed = ("overnight_range", "MNQ", "--costs", "measured")
     wish = wish_of(vars(command.create_parser("manage.py", "backtest").parse_args(typed)), "MNQ")
     assert (wish.terms.costs, wish.terms.slippage, wish.plain()["costs"]) == (Decimal("0.61"), 0, "0.61")
+
+
+def test_drift_shows_one_strategy_on_two_accounts_side_by_side(run, login, traded):
+    assert run("drift", "overnight_range").code == 1
+    other = make_account(login, "PRAC-V2-2", 1002)
+    bert = Strategy.objects.create(name="bert", kind="overnight_range", account=other, symbol="MNQ")
+    assert run("drift", "mean_reversion").error.startswith("KIND: 'mean_reversion' is not configured on two")
+    filling = Filling(other, traded.contract, at=NOW)
+    filling.turn(bert, "101", "150", 2)
+    first, second = run("drift", "overnight_range", "--json").document
+    assert (first["account"], first["net"], first["drift"]) == ("PRAC-V2-1", "98.78", None)
+    assert (second["account"], second["entry"], second["net"]) == ("PRAC-V2-2", "101.00", "193.56")
+    assert (second["a_contract"], second["drift"]) == ("96.78", "-2.00")
+    filling.at += timedelta(days=1)
+    filling.turn(bert, "101", "150")
+    newest = run("drift", "overnight_range", "--json").document
+    assert len(newest) == 2  # of tomorrow nothing is shown today

@@ -105,7 +105,7 @@ def test_booking_a_fill_sums_no_other_day_anew(traded, django_assert_max_num_que
     leg = filling.order(Role.STOP, SELL, 1, strategy=anna, parent=entry, type=OrderType.STOP, stop_price=D(90))
     report = filling.report(SELL, 1, "90", order=leg)
     DayResult.objects.update(net=0)  # would be repaired by a full sum
-    with django_assert_max_num_queries(40):
+    with django_assert_max_num_queries(26):
         filling.book(report)
     assert DayResult.objects.exclude(net=0).values_list("session_date", "net").get() == (
         filling.at.date(),
