@@ -359,9 +359,9 @@ def _refusal(slots, now, signal, close, closed_at, flat, tradeable, date, least,
     held = 0 if now[_LEAVE] else _oldest(slots, 0) + 1
     if held and not signal[ADDS]:
         return _HELD
-    free = 0
+    free = SLOTS
     for slot in range(len(slots)):
-        free += slots[slot, _STATE] == _FREE
+        free -= slots[slot, _STATE] != _FREE
     for side, first in ((1, LONG), (-1, SHORT)):
         if not signal[first + KIND]:
             continue
@@ -533,7 +533,7 @@ def run(  # type: ignore[no-untyped-def]
                     now[_LEAVE] = now[_LEAVE] or _BY_SIGNAL
             if signal[LONG + KIND] or signal[SHORT + KIND]:
                 why = _refusal(
-                    every, now, signal, bar[3], at + 60, flat_at[row], tradeable[row], date, least, most_adds
+                    slots, now, signal, bar[3], at + 60, flat_at[row], tradeable[row], date, least, most_adds
                 )
                 if why < 0:
                     _place(every, now, orders, next_signal, signal)
