@@ -76,6 +76,10 @@ def halt() -> bool:
     return trading.halt(_account(), reason="chaos", by="chaos", now=now())
 
 
+def resume() -> bool:
+    return trading.resume(_account(), by="chaos", now=now())
+
+
 def token() -> str:
     """Return a token of the admin for the REST API."""
     return Token.objects.get_or_create(user=User.objects.get(is_superuser=True))[0].key
@@ -96,5 +100,5 @@ def _contract() -> Contract:
 
 
 CALLS: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (look, pair, hint, move_stop, flatten, halt, token, price)
+    f.__name__: f for f in (look, pair, hint, move_stop, flatten, halt, resume, token, price)
 }

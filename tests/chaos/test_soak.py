@@ -104,6 +104,8 @@ def test_a_soak(machine: Machine, tmp_path: Path):
         with Trouble(run, random.Random(SEED)) as trouble:
             while time.monotonic() < ends:
                 next_at = time.monotonic() + A_LIFE
+                if lives:
+                    run.act("resume")  # a flatten leaves the account without entries
                 life = Life(run)
                 life.begin(quantity=1 + lives % 3)
                 life.whole()

@@ -25,8 +25,11 @@ from tradingbot.operations import leases, places
 log = logging.getLogger(__name__)
 
 _REREAD = 60.0  # seconds after which a process looks at the stored token again
-_REFRESH_AFTER = timedelta(hours=20)
+_REFRESH_IN_BREAK = timedelta(hours=2)
+_REFRESH_AFTER = timedelta(hours=23, minutes=30)
 _USELESS_AFTER = timedelta(hours=24)
+"""Machine time. One of the last break is 23 h 40 old when the next begins, so it is exchanged after the flat time."""
+_INTO_BREAK = timedelta(minutes=20)
 _WAIT = 6.0
 
 _connections: dict[int, tuple[str, Broker]] = {}
@@ -101,12 +104,19 @@ class StoredTokens:
         self._read_at = 0.0
 
     def get(self) -> str | None:
-        """Return the stored token; one older than 20 hours is exchanged first, by whoever comes first."""
+        """Return the stored token, exchanged first in the daily break or before it expires, by whoever comes first."""
         if self._token is None or time.monotonic() - self._read_at > _REREAD:
             self._token, self._read_at = self._stored(_USELESS_AFTER), time.monotonic()
-            if self._token is not None and self._stored(_REFRESH_AFTER) is None:
+            if self._token is not None and self._stored(_REFRESH_IN_BREAK) is None and self._is_due():
                 self.exchange()
         return self._token
+
+    def _is_due(self) -> bool:
+        from tradingbot.operations import sessions  # which asks us for clients
+
+        now = clock.now()
+        is_break = all(sessions.current(at) is None for at in (now, now - _INTO_BREAK))
+        return is_break or self._stored(_REFRESH_AFTER) is None
 
     def renew(self, stale: str | None) -> str:
         """Return a token that is not `stale`, from the row if another process was faster, else by a fresh login."""

@@ -46,7 +46,7 @@ class Pace:
     evicted          pause after a GatewayLogout; it doubles up to `evicted_longest` while they follow each other
     again            after which a refused subscription is asked for again
     token_every      how often the token is looked at; a new one is taken when `rests` says so, at the latest after
-    token_latest     this time (it was exchanged at 20 of its 24 hours)
+    token_latest     this time (outside the daily break it is exchanged half an hour before it ends)
     """
 
     first: float = 0.5
@@ -56,7 +56,7 @@ class Pace:
     evicted_longest: float = 900.0
     again: float = 60.0
     token_every: float = 60.0
-    token_latest: float = 3 * 3600.0
+    token_latest: float = 20 * 60.0
     timeouts: Timeouts = field(default_factory=Timeouts)
 
 
