@@ -73,6 +73,7 @@ UNFOLD: dict[str, Any] = {
                     {"title": "Performance", "icon": "trending_up", "link": _reverse_lazy("performance")},
                     _item("Results by day", "calendar_today", "tradingbot_dayresult"),
                     _item("Differences", "rule", "tradingbot_accountingdifference"),
+                    _item("State changes", "history", "tradingbot_statechange"),
                 ],
             },
             {
