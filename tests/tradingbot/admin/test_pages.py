@@ -211,13 +211,14 @@ def test_one_account_is_the_default(panel, day):
 
 def test_stage_and_size_are_edited_the_limits_follow_and_the_editor_is_remembered(panel, day):
     form = {"stage": "combine", "size": "100", "enabled": "on", "start_balance": "100000", "has_daily_loss_limit": "on"}
-    form |= {"bracket_mode": "auto_oco", "group_percent": "60", "sharing": "deny"}
+    form |= {"bracket_mode": "auto_oco", "group_percent": "60", "sharing": "net", "max_strategies": "2"}
     page = address("change", Account, day.account.pk)
     assert panel.post(page, form | {"maximum_loss": "9", "balance": "1"}).status_code == 302
     day.account.refresh_from_db()
     account = day.account
     limits = (account.maximum_loss, account.daily_loss_limit, account.max_lots, str(account.balance))
     assert limits == (3000, 2000, 10, "50120.50")
+    assert (account.sharing, account.max_strategies) == ("net", 2)
     assert account.history.earliest("-history_id").history_user.username == "ada"
     assert "maximum loss $3,000 rulebook: combine 100K from 2026-09-17" in words(panel.get(page))
 

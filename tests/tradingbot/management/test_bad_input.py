@@ -99,11 +99,12 @@ def known(account, contract):
         (("cancel",), "ORDER: name one order, or write --all"),
         (("cancel", "1", "--all"), "ORDER: name one order, or write --all"),
         (("accounts", "select"), "NAME: say which account becomes the default, e.g. accounts select PRAC"),
-        (("strategies", "start"), "NAME|FILE: say which, e.g. strategies start overnight_range"),
+        (("strategies", "start"), "NAME: say which strategy, e.g. strategies start overnight_range"),
         (
             ("strategies", "pause"),
             f"action: invalid choice: 'pause' (choose from 'start', 'stop', 'export', 'import'){HELP}",
         ),
+        (("strategies", "import"), "FILE: say which file, e.g. strategies import strategies.yaml"),
         (("flatten",), "--yes: there is no terminal to ask at; add --yes to do it without a question"),
         (
             ("import_bars", "bars.csv", "MNQ", "--zone", "EST5"),

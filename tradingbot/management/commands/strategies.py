@@ -42,8 +42,9 @@ class Command(TerminalCommand):
     def handle(self, **options: Any) -> None:
         action = options["action"]
         if action and not options["name"]:
-            what = "overnight_range" if action in _SWITCHES else "strategies.yaml"
-            raise WrongUsage(f"NAME|FILE: say which, e.g. strategies {action} {what}")
+            if action in _SWITCHES:
+                raise WrongUsage(f"NAME: say which strategy, e.g. strategies {action} overnight_range")
+            raise WrongUsage(f"FILE: say which file, e.g. strategies {action} strategies.yaml")
         rows = Strategy.objects.select_related("account")
         if self._account_name is not None:
             rows = rows.filter(account=self.account())
