@@ -92,6 +92,17 @@ class Trouble:
         }
 
 
+def _begun(life: Life, quantity: int) -> bool:
+    """Begin the pair, unless the hubs have just come back and entries wait for the comparison."""
+    try:
+        life.begin(quantity)
+    except RuntimeError as error:
+        if "comparing with the venue" not in str(error):
+            raise
+        return False
+    return True
+
+
 @pytest.mark.skipif(not MINUTES, reason="`make soak MINUTES=30`")
 def test_a_soak(machine: Machine, tmp_path: Path):
     with system(machine, tmp_path, speed=1) as run:
@@ -107,7 +118,7 @@ def test_a_soak(machine: Machine, tmp_path: Path):
                 if lives:
                     run.act("resume")  # a flatten leaves the account without entries
                 life = Life(run)
-                life.begin(quantity=1 + lives % 3)
+                run.wait(lambda life=life, lives=lives: _begun(life, 1 + lives % 3), "an entry that may leave", 90)
                 life.whole()
                 lives += 1
                 trouble._end.wait(max(0.0, min(next_at, ends) - time.monotonic()))

@@ -23,7 +23,11 @@ def delivers(run: System) -> None:
         "the stream",
         90,
     )
-    run.wait(lambda: run.rows("SELECT 1 FROM tradingbot_login WHERE entries_blocked = ''"), "the comparison", 30)
+    allowed(run)
+
+
+def allowed(run: System, seconds: float = 30) -> None:
+    run.wait(lambda: run.rows("SELECT 1 FROM tradingbot_login WHERE entries_blocked = ''"), "the comparison", seconds)
 
 
 def foreign(run: System) -> None:
@@ -75,7 +79,7 @@ def test_a_stream_that_is_killed_while_it_compares_holds_no_entry_back(run: Syst
     judge(run, "stream killed between connect and comparison")
 
 
-@pytest.mark.parametrize("fault", [{"mute": True}, {"refuse": 503}, {"silent": True}, {"logout": True}])
+@pytest.mark.parametrize("fault", [{"mute": True}, {"refuse": 503}, {"silent": True}])
 def test_the_pair_lives_its_life_while_the_hubs_are_out_of_order(run: System, fault: dict[str, object]):
     run.beat()
     run.worker()
@@ -89,6 +93,24 @@ def test_the_pair_lives_its_life_while_the_hubs_are_out_of_order(run: System, fa
     life.begin()
     life.whole()
     judge(run, f"hubs {fault}")
+
+
+def test_after_a_logout_entries_wait_for_the_next_comparison(run: System):
+    run.beat()
+    run.worker()
+    run.guard()
+    run.stream()
+    delivers(run)
+    run.act("look")
+    run.fault("hubs", logout=True)
+    run.wait(lambda: run.rows("SELECT 1 FROM tradingbot_login WHERE entries_blocked LIKE '%session%'"), "the block", 30)
+    with pytest.raises(RuntimeError, match="another session"):
+        run.act("pair")
+    allowed(run, seconds=150)
+    life = Life(run)
+    life.begin()
+    life.whole()
+    judge(run, "hubs logged out")
 
 
 def test_events_come_twice_and_shuffled_and_some_never(run: System):
