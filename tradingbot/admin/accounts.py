@@ -21,6 +21,7 @@ from tradingbot.admin import columns
 from tradingbot.admin.confirming import NameForm, ResumeForm, ask
 from tradingbot.admin.facts import FactAdmin, PanelAdmin
 from tradingbot.models import Account, Balance, StateChange, TradingState
+from tradingbot.models.accounts import Venue
 from tradingbot.operations import arming, hints, orders, permits, rules, trading
 from tradingbot.templatetags import exchange
 
@@ -247,7 +248,17 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
             tone="good",
         )
 
-    @action(description="Arm", icon="lock_open", permissions=["change"], variant=ActionVariant.WARNING)
+    def has_arm_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self._may(request, object_id, login__venue=Venue.PROJECTX, armed_at=None)
+
+    def has_disarm_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self._may(request, object_id, armed_at__isnull=False)
+
+    def _may(self, request: HttpRequest, object_id: Any, **wanted: Any) -> bool:
+        may = bool(request.user.has_perm("tradingbot.change_account"))
+        return may and (object_id is None or Account.objects.filter(pk=object_id, **wanted).exists())
+
+    @action(description="Arm", icon="lock_open", permissions=["arm"], variant=ActionVariant.WARNING)
     def arm(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         account = get_object_or_404(Account.objects.select_related("login"), pk=object_id)
 
@@ -266,7 +277,7 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
             asks=NameForm,
         )
 
-    @action(description="Disarm", icon="lock", permissions=["change"])
+    @action(description="Disarm", icon="lock", permissions=["disarm"])
     def disarm(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         account = get_object_or_404(Account, pk=object_id)
 
