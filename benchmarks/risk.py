@@ -57,15 +57,29 @@ def _pure() -> list[float]:
     from market.orders import OrderType, Side
     from market.products import product
     from market.sessions import flat_by, regular_session
+    from risk.consistency import Days
     from risk.gate import EntryRequest, EntrySide, Exposure, RiskState, decide
     from risk.limits import entries_until
+    from risk.personal import Personal
+    from risk.rule_states import RuleState
+    from risk.rulebook import shipped
 
     session = regular_session(date(2026, 11, 18))
     contracts = [product(symbol).contract(2026, 12) for symbol in SYMBOLS]
     book = [Exposure(contract, Side.BUY, 1, 40, is_position=True) for contract in contracts]
     book += [Exposure(contracts[number % POSITIONS], Side.SELL, 1, 60) for number in range(ORDERS)]
+    rulebook, today = shipped(), NOW.date()
+    rules = RuleState(
+        problems=(),
+        parameters=rulebook.parameters("combine", 50, today),
+        permitted=rulebook.permitted(today),
+        personal=Personal(),
+        days=Days(),
+        conduct=rulebook.conduct(today),
+    )
     state = RiskState(
         now=NOW,
+        rules=rules,
         trading_state="active",
         stage="combine",
         enabled=True,
