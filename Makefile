@@ -76,8 +76,8 @@ bench: dev
 	@exec $(PY) -m benchmarks $(NAME)
 
 lock: dev
-	$(PY) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes requirements/main.in -o requirements/main.txt
-	$(PY) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes requirements/dev.in -o requirements/dev.txt
+	$(PY) -m uv pip compile -q --universal --no-strip-extras --python-version 3.11 --generate-hashes requirements/main.in -o requirements/main.txt
+	$(PY) -m uv pip compile -q --universal --no-strip-extras --python-version 3.11 --generate-hashes requirements/dev.in -o requirements/dev.txt
 
 main: venv
 	$(call install,main)
