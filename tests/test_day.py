@@ -27,7 +27,7 @@ from tradingbot import servers
 
 ROOT = Path(__file__).resolve().parent.parent
 ANCHOR = "2026-11-20T09:29:30-05:00@15x"
-CLOSES_AT = "2026-11-20 15:03:00+00"  # 10:03 New York: the firm's limit is 09:48, ours 09:38
+CLOSES_AT = "2026-11-20 15:00:00+00"  # 10:00 New York: the firm's limit is 09:45, ours 09:35
 SEED = "6"  # of a market that leaves its overnight range at 09:33, twelve seconds of the machine after the capture
 OPEN, FILLED, CANCELLED = 1, 2, 3
 
