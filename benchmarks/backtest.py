@@ -202,14 +202,15 @@ def _timed(act: Callable[[], object]) -> float:
 def _python(package: str) -> Path | None:
     """Return the Python that has the package, None if it cannot be installed."""
     python = PEERS / package / "bin" / "python"
-    if not python.exists():
+    needed = (package, "pandas")  # which the peers' side reads the bars with; backtrader does not bring it
+    known = [python, "-c", f"import {', '.join(needed)}"]
+    if not python.exists() or subprocess.run(known, capture_output=True, check=False).returncode:
         print(f"installing {package} into {PEERS / package}")
         subprocess.run([sys.executable, "-m", "venv", str(PEERS / package)], check=True)
-        done = subprocess.run([python, "-m", "pip", "install", "-q", package], capture_output=True, check=False)
+        done = subprocess.run([python, "-m", "pip", "install", "-q", *needed], capture_output=True, check=False)
         if done.returncode:
             print(done.stderr.decode()[-300:])
-    known = subprocess.run([python, "-c", f"import {package}"], capture_output=True, check=False)
-    return None if known.returncode else python
+    return None if subprocess.run(known, capture_output=True, check=False).returncode else python
 
 
 @contextmanager
