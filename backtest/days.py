@@ -9,9 +9,8 @@ from datetime import date
 import numpy as np
 
 from backtest.simulation import EPOCH
-from backtest.trades import Trades, gross
+from backtest.trades import Trades
 from market.bars import Int
-from market.contracts import Contract
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +40,11 @@ class Days:
         return [date.fromordinal(EPOCH + day) for day in self.trade_date.tolist()]
 
 
-def by_session(trades: Trades, sessions: Sequence[date], contract: Contract) -> Days:
+def by_session(trades: Trades, sessions: Sequence[date]) -> Days:
     """Return the results of `sessions` (oldest first); trades of other days are left out."""
     dates = np.array([day.toordinal() - EPOCH for day in sessions], np.int64)
     net, low, count = (np.zeros(len(dates), np.int64) for _ in range(3))
-    worst = gross(contract, trades.adverse, trades.quantity) - trades.costs
+    worst = trades.worth(trades.adverse) - trades.costs
     for row, day in enumerate(dates.tolist()):
         first, end = np.searchsorted(trades.trade_date, [day, day + 1]).tolist()
         if first < end:
@@ -53,22 +52,6 @@ def by_session(trades: Trades, sessions: Sequence[date], contract: Contract) -> 
             net[row], count[row] = trades.net[today].sum(), end - first
             low[row] = min(0, _lowest(trades[today], worst[today]))
     return Days(dates, net, low, count)
-
-
-def add(parts: Sequence[Days]) -> Days:
-    """Return several results on one account: sessions of all of them, worst moments added up.
-
-    Raises ValueError without any.
-    """
-    if not parts:
-        raise ValueError("no results to add up")
-    dates = np.unique(np.concatenate([part.trade_date for part in parts]))
-    columns = [np.zeros(len(dates), np.int64) for _ in range(3)]
-    for part in parts:
-        rows = np.searchsorted(dates, part.trade_date)
-        for total, column in zip(columns, (part.net, part.low, part.trades), strict=True):
-            total[rows] += column
-    return Days(dates, *columns)
 
 
 def _lowest(trades: Trades, worst: Int) -> int:

@@ -69,7 +69,7 @@ class Job:
             prepare(self.planner, params, stretch, quantity=terms.quantity, made=self._made(number, params))
             for number, stretch in enumerate(self.stretches)
         ]
-        return by_session(simulate(prepared, terms).trades, self.sessions, self.stretches[0].contract)
+        return by_session(simulate(prepared, terms).trades, self.sessions)
 
     def _made(self, number: int, params: Any) -> Frames:
         key = (number, self.planner.timeframes(params))

@@ -25,20 +25,31 @@ _MOST_CANDLES = 120_000  # above it, five minutes make one
 _PAGE = Path(__file__).with_name("report.html")
 
 
-def report(result: Result, *, title: str, facts: Mapping[str, str], notes: Sequence[str], library: str) -> str:
+def report(
+    result: Result,
+    *,
+    title: str,
+    facts: Mapping[str, str],
+    notes: Sequence[str],
+    library: str,
+    owners: Sequence[str] = (),
+) -> str:
     """Return the page.
 
     facts, notes   what the reader is told besides the figures, as text
     library        source of TradingView's lightweight-charts, which goes into the page
+    owners         whose each stretch is, where several strategies traded
     """
+    contracts = [one.stretch.contract for one in result.prepared]
     data = {
         "title": title,
         "figures": figures(result),
         "groups": {name: [_group(group) for group in groups] for name, groups in result.statistics.groups.items()},
         "equity": _equity(result),
-        "trades": _trades(result),
+        "trades": _trades(result, owners),
         "days": _days(result),
-        "tick": float(result.prepared[0].stretch.contract.tick_size),
+        "ticks": {contract.symbol: float(contract.tick_size) for contract in contracts},
+        "several": bool(owners),
     }
     parts = {
         "TITLE": html.escape(title),
@@ -101,30 +112,37 @@ def _equity(result: Result) -> list[list[Any]]:
     return [[day.isoformat(), round(total, 2), round(fall, 2)] for day, total, fall in rows]
 
 
-def _trades(result: Result) -> list[list[Any]]:
+def _trades(result: Result, owners: Sequence[str]) -> list[list[Any]]:
     trades = result.simulated.trades
+    symbols = [one.stretch.contract.symbol for one in result.prepared]
+    stretches = trades.stretch.tolist()
     columns = (trades.trade_date, trades.side, trades.quantity, trades.entered_at, trades.entry, trades.exited_at)
     rest = (trades.exit, trades.net, trades.adverse, trades.favourable, trades.stop_ticks)
-    rows = zip(*(column.tolist() for column in (*columns, *rest)), reasons(trades), strict=True)
+    rows = zip(*(column.tolist() for column in (*columns, *rest)), reasons(trades), stretches, strict=True)
     return [
-        [_date(day), side, size, _local(entered), entry, _local(left), leave, net / UNIT, worst, best, stop, reason]
-        for day, side, size, entered, entry, left, leave, net, worst, best, stop, reason in rows
-    ]
+        [_date(day), side, size, _local(entered), entry, _local(left), leave, net / UNIT, worst, best, stop, reason,
+         symbols[at], owners[at] if owners else ""]
+        for day, side, size, entered, entry, left, leave, net, worst, best, stop, reason, at in rows
+    ]  # fmt: skip
 
 
 def _days(result: Result) -> dict[str, list[list[int]]]:
-    """Return by date the candles around its trades: New York's clock as if it were UTC, prices in ticks."""
+    """Return by date and product the candles around trades: New York's clock as if it were UTC, prices in ticks."""
     trades = result.simulated.trades
-    windows: list[tuple[int, Bars]] = []
+    edges: dict[tuple[int, str], tuple[Bars, int, int]] = {}
     for number, one in enumerate(result.prepared):
         mine = trades.stretch == number
         for day in np.unique(trades.trade_date[mine]).tolist():
-            today = mine & (trades.trade_date == day)
-            edges = (trades.entered_at[today].min() - _AROUND, trades.exited_at[today].max() + _AROUND)
-            low, high = np.searchsorted(one.stretch.base.opened_at, edges).tolist()
-            windows.append((day, one.stretch.base[low:high]))
-    minutes = 5 if sum(len(bars) for _, bars in windows) > _MOST_CANDLES else 1
-    return {_date(day): _candles(bars, minutes) for day, bars in windows}
+            today, key = mine & (trades.trade_date == day), (day, one.stretch.contract.symbol)
+            begin, end = int(trades.entered_at[today].min()), int(trades.exited_at[today].max())
+            _, first, last = edges.get(key, (one.stretch.base, begin, end))
+            edges[key] = one.stretch.base, min(first, begin), max(last, end)
+    windows = {}
+    for (day, symbol), (bars, begin, end) in edges.items():
+        low, high = np.searchsorted(bars.opened_at, (begin - _AROUND, end + _AROUND)).tolist()
+        windows[f"{_date(day)} {symbol}"] = bars[low:high]
+    minutes = 5 if sum(map(len, windows.values())) > _MOST_CANDLES else 1
+    return {name: _candles(bars, minutes) for name, bars in windows.items()}
 
 
 def _candles(bars: Bars, minutes: int) -> list[list[int]]:

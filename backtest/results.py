@@ -12,7 +12,7 @@ from backtest.days import Days, by_session
 from backtest.outcomes import Outcome, Rules, judge
 from backtest.simulation import Planner, Prepared, Simulated, Stretch, Terms, prepare, simulate
 from backtest.statistics import Statistics, statistics
-from backtest.trades import dependent
+from backtest.trades import Trades, dependent
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +65,27 @@ def evaluate(
     prepared: Sequence[Prepared], sessions: Sequence[date], terms: Terms, *, rules: Rules | None = None
 ) -> Result:
     """Return the result of plans that are made; the other reading of doubtful bars is simulated as well."""
-    simulated = simulate(prepared, terms)
     other = Policy.PESSIMISTIC if terms.policy is Policy.OPTIMISTIC else Policy.OPTIMISTIC
     otherwise = simulate(prepared, replace(terms, policy=other))
-    contract = prepared[0].stretch.contract
-    days = by_session(simulated.trades, sessions, contract)
+    return of(prepared, terms, simulate(prepared, terms), otherwise.trades, sessions, rules=rules)
+
+
+def of(
+    prepared: Sequence[Prepared],
+    terms: Terms,
+    simulated: Simulated,
+    otherwise: Trades,
+    sessions: Sequence[date],
+    *,
+    rules: Rules | None,
+) -> Result:
+    """Return what is said of a simulation; `otherwise` are its trades under the other reading of doubtful bars."""
+    days = by_session(simulated.trades, sessions)
     figures = statistics(
         simulated.trades,
         days,
-        contract,
-        dependent=dependent(simulated.trades, otherwise.trades),
-        otherwise_net=int(otherwise.trades.net.sum()),
+        dependent=dependent(simulated.trades, otherwise),
+        otherwise_net=int(otherwise.net.sum()),
     )
     outcome = judge(days, rules) if rules else None
     return Result(tuple(prepared), terms, simulated, tuple(sessions), days, figures, outcome)

@@ -44,7 +44,7 @@ from backtest.codes import (
     TRAIL_TICKS,
     Policy,
 )
-from backtest.trades import Trades, gross, units
+from backtest.trades import Trades, units
 from market.bars import Bars, Int, Timeframe, epoch
 from market.contracts import Contract
 from market.plans import Frames, Kind, Management, Plan, PlanSide, frames
@@ -267,7 +267,8 @@ def _trades(number: int, one: Prepared, orders: Int, closed: Int, terms: Terms) 
     first = orders[closed[:, T_ORDER]]
     extremes: tuple[Any, ...] = (np.ascontiguousarray(bars.high), np.ascontiguousarray(bars.low), closed)
     worst, best = excursions(*extremes)
-    earned = gross(contract, (closed[:, T_EXIT] - closed[:, T_ENTRY]) * side, quantity)
+    tick = units(contract.tick_value)
+    earned = (closed[:, T_EXIT] - closed[:, T_ENTRY]) * side * quantity * tick
     costs = 2 * units(terms.costs) * quantity
     stops = np.where(
         side > 0,
@@ -288,6 +289,7 @@ def _trades(number: int, one: Prepared, orders: Int, closed: Int, terms: Terms) 
         exit=closed[:, T_EXIT],
         stop_ticks=stops,
         reason=closed[:, T_REASON],
+        tick_value=np.full(len(closed), tick, np.int64),
         adverse=worst,
         favourable=best,
         gross=earned,

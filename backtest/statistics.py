@@ -13,9 +13,8 @@ import numpy.typing as npt
 
 from backtest.days import Days
 from backtest.simulation import EPOCH
-from backtest.trades import UNIT, Trades, gross, reasons
+from backtest.trades import UNIT, Trades, reasons
 from market.bars import Int
-from market.contracts import Contract
 from market.performance import Float, rounded, share, sharpe, sortino
 from market.sessions import NEW_YORK
 
@@ -79,13 +78,13 @@ class Statistics:
 
 
 def statistics(
-    trades: Trades, days: Days, contract: Contract, *, dependent: int | None = None, otherwise_net: int | None = None
+    trades: Trades, days: Days, *, dependent: int | None = None, otherwise_net: int | None = None
 ) -> Statistics:
     """Return the figures of `trades`, whose sessions are `days`."""
     net = trades.net / UNIT
     won, lost = net[net > 0], net[net < 0]
     daily = days.net / UNIT
-    worst, best = (gross(contract, ticks, trades.quantity) / UNIT for ticks in (trades.adverse, trades.favourable))
+    worst, best = (trades.worth(ticks) / UNIT for ticks in (trades.adverse, trades.favourable))
     return Statistics(
         trades=len(trades),
         won=len(won),
@@ -135,14 +134,15 @@ def _groups(trades: Trades) -> dict[str, tuple[Group, ...]]:
     hours = [datetime.fromtimestamp(at, UTC).astimezone(zone).hour for at in trades.entered_at.tolist()]
     sides = ["long" if side > 0 else "short" for side in trades.side.tolist()]
     return {
-        "weekday": _grouped(trades, weekdays, lambda key: _WEEKDAYS[int(key)]),
-        "hour": _grouped(trades, hours, lambda key: f"{int(key):02}:00"),
-        "side": _grouped(trades, sides, str),
-        "reason": _grouped(trades, reasons(trades), str),
+        "weekday": grouped(trades, weekdays, lambda key: _WEEKDAYS[int(key)]),
+        "hour": grouped(trades, hours, lambda key: f"{int(key):02}:00"),
+        "side": grouped(trades, sides, str),
+        "reason": grouped(trades, reasons(trades), str),
     }
 
 
-def _grouped(trades: Trades, keys: list[Any], name: Callable[[Any], str]) -> tuple[Group, ...]:
+def grouped(trades: Trades, keys: list[Any], name: Callable[[Any], str]) -> tuple[Group, ...]:
+    """Return the trades by their keys, one a trade; `name` tells a key."""
     net, column = trades.net / UNIT, np.array(keys)
     groups = []
     for key in sorted(set(keys)):

@@ -9,7 +9,6 @@ import numpy as np
 
 from backtest.codes import Reason
 from market.bars import Int
-from market.contracts import Contract
 
 UNIT = 10_000  # money in arrays is counted in hundredths of a cent: every tick value of every product is whole
 
@@ -26,6 +25,7 @@ class Trades:
     entry, exit     ticks, slippage included
     stop_ticks      distance of the stop that the entry began with
     reason          `Reason`
+    tick_value      of one contract, in `UNIT`
     adverse, favourable   worst and best profit in ticks of a contract while it was open; never above, below 0
     gross, costs, net     `UNIT` a dollar
     """
@@ -43,6 +43,7 @@ class Trades:
     exit: Int
     stop_ticks: Int
     reason: Int
+    tick_value: Int
     adverse: Int
     favourable: Int
     gross: Int
@@ -59,6 +60,11 @@ class Trades:
     def ticks(self) -> Int:
         """Return profit in ticks of one contract."""
         return (self.exit - self.entry) * self.side
+
+    def worth(self, ticks: Int) -> Int:
+        """Return what moves of `ticks` came to with each trade's contracts, in `UNIT`."""
+        found: Int = ticks * self.quantity * self.tick_value
+        return found
 
     @classmethod
     def none(cls) -> Trades:
@@ -83,11 +89,6 @@ def units(amount: Decimal) -> int:
 def dollars(amount: int | np.int64) -> Decimal:
     """Return an amount of an array in dollars, exactly."""
     return Decimal(int(amount)) / UNIT
-
-
-def gross(contract: Contract, ticks: Int, quantity: Int) -> Int:
-    """Return what moves of `ticks` are worth in `UNIT`."""
-    return ticks * quantity * units(contract.tick_value)
 
 
 def dependent(one: Trades, other: Trades) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -12,14 +14,15 @@ from django.db import connection
 from django.urls import reverse
 
 from backtest.codes import Policy
+from backtest.portfolio import Sharing
 from market.bars import Bars, epoch
 from market.calendar import generate
 from strategies.parameters import ParameterError
 from tests.backtest.live import MadeMarket
-from tests.factories import AccountFactory, ContractFactory
-from tradingbot.models import Backtest, Contract
+from tests.factories import AccountFactory, ContractFactory, StrategyFactory
+from tradingbot.models import Account, Backtest, Contract
 from tradingbot.operations import backtests, calendar
-from tradingbot.operations.backtests import records, wishes
+from tradingbot.operations.backtests import portfolios, records, wishes
 from tradingbot.operations.bars.storing import record_in
 from tradingbot.tasks.background import backtest
 
@@ -219,6 +222,19 @@ class TestPanel:
         assert not Backtest.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["ema_cross"], "say on what, for example ema_cross:MNQ"),
+        (["ema_crss:MNQ"], "did you mean ema_cross?"),
+        (["ema_cross:MNQ", "ema_cross:mnq"], "named twice"),
+    ],
+)
+def test_a_wrong_portfolio_is_refused_before_any_bar_is_read(typed, told):
+    with pytest.raises(ValueError, match=re.escape(told)):
+        portfolios.together(portfolios.named(typed), Sharing())
+
+
 class TestCommand:
     @pytest.fixture
     def run(self, mnq, monkeypatch):
@@ -229,6 +245,7 @@ class TestCommand:
         AccountFactory()
         monkeypatch.setattr("tradingbot.management.commands.backtest.now", lambda: NOW)
         monkeypatch.setattr("tradingbot.management.commands.optimise.now", lambda: NOW)
+        monkeypatch.setattr("tradingbot.management.commands.portfolio.now", lambda: NOW)
 
         def command(*typed: str) -> tuple[int, str]:
             out = StringIO()
@@ -266,6 +283,29 @@ class TestCommand:
         assert got == code
         assert any(part in out for part in told.split("|"))
         assert "\n" not in out
+
+    def test_strategies_together_are_one_account(self, run, tmp_path):
+        page = tmp_path / "report.html"
+        typed = ("overnight_range:MNQ", "ema_cross:MNQ", "--report", str(page), "--save", "--from", "2026-11-10")
+        code, out = run("portfolio", *typed)
+        assert code == 0
+        assert "by strategy" in out
+        assert "ema_cross MNQ" in page.read_text()
+        row = Backtest.objects.get()
+        first, second = row.document["parts"]
+        assert row.strategy == "portfolio"
+        assert row.trades == first["trades"] + second["trades"]
+        assert second["contract_taken"] > 0  # the overnight range is at work in MNQ through most of the morning
+        assert float(row.net) == pytest.approx(first["net"] + second["net"])
+
+    def test_without_names_the_accounts_own_strategies_are_taken(self, run):
+        account = Account.objects.get()
+        assert run("portfolio")[1].startswith("no strategy of")
+        StrategyFactory(name="mine", account=account, kind="ema_cross", enabled=True)
+        StrategyFactory(name="off", account=account, kind="ema_cross", enabled=False)
+        code, out = run("portfolio", "--from", "2026-11-16", "--json")
+        assert code == 0
+        assert [part["name"] for part in json.loads(out)["parts"]] == ["mine MNQ"]
 
     def test_a_search_holds_the_newest_sessions_out(self, run, settings, tmp_path):
         settings.VAR_DIR = tmp_path

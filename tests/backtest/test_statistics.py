@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtest.codes import Reason
-from backtest.days import Days, add, by_session
+from backtest.days import Days, by_session
 from backtest.monte_carlo import odds
 from backtest.outcomes import Result, Rules, floor, judge, walk
 from backtest.statistics import drawdown, statistics
@@ -37,7 +37,8 @@ def trades(*rows: tuple[int, int, int]) -> Trades:
     return Trades(
         stretch=none, order=np.arange(count), trade_date=TODAY + day, side=none + 1, quantity=size, entry_row=none,
         exit_row=none, entered_at=at, exited_at=at + 60, entry=none + 80_000, exit=80_000 + ticks,
-        stop_ticks=none + 40, reason=np.where(ticks > 0, Reason.TARGET, Reason.STOP), adverse=worst,
+        stop_ticks=none + 40, reason=np.where(ticks > 0, Reason.TARGET, Reason.STOP),
+        tick_value=none + units(MNQ.tick_value), adverse=worst,
         favourable=np.maximum(ticks, 0), gross=gross, costs=costs, net=gross - costs,
     )  # fmt: skip
 
@@ -52,7 +53,7 @@ class TestStatistics:
     def test_figures_of_three_trades(self):
         made = trades((0, 60, -10), (0, -40, -40), (1, -20, -30))
         # 2 x 60 x 0.50 - 2.44 = 57.56; -42.44; -22.44
-        told = statistics(made, by_session(made, [MONDAY, date(2026, 11, 17)], MNQ), MNQ)
+        told = statistics(made, by_session(made, [MONDAY, date(2026, 11, 17)]))
         assert (told.trades, told.won, told.lost, told.net) == (3, 1, 2, -7.32)
         assert (told.gross, told.costs) == (0.0, 7.32)
         assert told.win_rate == pytest.approx(1 / 3, abs=1e-4)
@@ -64,13 +65,13 @@ class TestStatistics:
         assert {group.name: group.net for group in told.groups["reason"]} == {"target": 57.56, "stop": -64.88}
 
     def test_without_a_trade_nothing_is_divided(self):
-        told = statistics(Trades.none(), by_session(Trades.none(), [MONDAY], MNQ), MNQ)
+        told = statistics(Trades.none(), by_session(Trades.none(), [MONDAY]))
         assert (told.trades, told.net, told.sharpe, told.win_rate, told.max_drawdown) == (0, 0.0, None, None, 0.0)
 
     def test_the_days_low_holds_open_losses_after_what_was_won(self):
         made = trades((0, 60, -10), (0, -40, -44))
         # 57.56, then 44 ticks of 2 contracts below that with costs: 57.56 - 44 - 2.44
-        (low,) = by_session(made, [MONDAY], MNQ).low.tolist()
+        (low,) = by_session(made, [MONDAY]).low.tolist()
         assert dollars(low) == D("-12.44")  # before it the first trade was 10 ticks and its costs below 0
 
     def test_sharpe_is_mean_over_deviation_times_the_root_of_252(self):
@@ -84,11 +85,6 @@ class TestStatistics:
         one, other = trades((0, 60, 0), (0, -40, -40)), trades((0, 60, 0), (0, 20, 0))
         assert dependent(one, one) == 0
         assert dependent(one, other) == 1
-
-    def test_two_strategies_on_one_account_add_up(self):
-        both = add([days(("100", "-50"), ("-30", "-40")), days(("5", "-1"))])
-        assert [dollars(value) for value in both.net.tolist()] == [D(105), D(-30)]
-        assert [dollars(value) for value in both.low.tolist()] == [D(-51), D(-40)]
 
 
 class TestOutcome:

@@ -26,11 +26,7 @@ class Command(TerminalCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_wish(parser)
-        parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with charts that opens offline")
-        parser.add_argument(
-            "--odds", action="store_true", help="also draw the days anew: odds of passing and breaching"
-        )
-        parser.add_argument("--save", action="store_true", help="keep the result as a row of the admin")
+        add_results(parser)
 
     def handle(self, **options: Any) -> None:
         from backtest import compiled
@@ -48,13 +44,10 @@ class Command(TerminalCommand):
 
             document["row"] = records.keep(wish, contract, result, found, odds, by=person()).pk
         if path := options["report"]:
-            try:
-                path.write_text(presenting.page(wish, result, found, odds), encoding="utf-8")
-            except OSError as error:
-                raise CommandError(f"--report: {path} cannot be written ({error.strerror or error})") from error
+            write_page(path, presenting.page(wish, result, found, odds))
             document["report"] = str(path)
         told = presenting.told(wish, result, found, odds)
-        self.show(document, told, *presenting.notes(found), *_groups(document["statistics"]["groups"]))
+        self.show(document, told, *presenting.notes(found), *groups(document["statistics"]["groups"]))
         for name in ("report", "row"):
             if name in document and not self.json:
                 self.progress(f"{name}: {document[name]}")
@@ -64,17 +57,22 @@ def add_wish(parser: CommandParser) -> None:
     """Add what says which simulation is meant."""
     parser.add_argument("strategy", metavar="STRATEGY", help="a kind, or the name of a configured strategy")
     parser.add_argument("symbol", metavar="SYMBOL", help="for example MNQ")
-    parser.add_argument("--from", dest="first", type=arguments.day, metavar="DATE", help="first session (all)")
-    parser.add_argument("--to", dest="last", type=arguments.day, metavar="DATE", help="last session (all)")
     parser.add_argument("--set", dest="values", action="append", default=[], metavar="K=V", help="a parameter; repeat")
-    parser.add_argument(
-        "--slippage", type=_ticks, metavar="TICKS", help="on market and stop orders (1, or as measured)"
-    )
     parser.add_argument(
         "--costs",
         choices=("table", "measured"),
         default="table",
         help="of the firm's table, or as real executions were charged and slipped (table)",
+    )
+    add_terms(parser)
+
+
+def add_terms(parser: CommandParser) -> None:
+    """Add the range, how bars are read, and whose rules judge."""
+    parser.add_argument("--from", dest="first", type=arguments.day, metavar="DATE", help="first session (all)")
+    parser.add_argument("--to", dest="last", type=arguments.day, metavar="DATE", help="last session (all)")
+    parser.add_argument(
+        "--slippage", type=_ticks, metavar="TICKS", help="on market and stop orders (1, or as measured)"
     )
     parser.add_argument(
         "--bars",
@@ -88,6 +86,21 @@ def add_wish(parser: CommandParser) -> None:
         metavar="TYPE",
         help=f"{', '.join(backtests.FIRMS)}, also with -dll (combine-50)",
     )
+
+
+def add_results(parser: CommandParser) -> None:
+    """Add what is made of the result besides telling it."""
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with charts that opens offline")
+    parser.add_argument("--odds", action="store_true", help="also draw the days anew: odds of passing and breaching")
+    parser.add_argument("--save", action="store_true", help="keep the result as a row of the admin")
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write a page. Raises CommandError where that is not possible."""
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"--report: {path} cannot be written ({error.strerror or error})") from error
 
 
 def wish_of(options: dict[str, Any], symbol: str) -> backtests.Wish:
@@ -149,9 +162,10 @@ def bar(title: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, of: live.update(task, completed=done, total=of)
 
 
-def _groups(groups: dict[str, Any]) -> Iterator[Table | str]:
+def groups(found_by: dict[str, Any]) -> Iterator[Table | str]:
+    """Yield a table of each group of trades."""
     columns = ("name", "trades", "net", "win_rate", "expectancy")
-    for title, found in groups.items():
+    for title, found in found_by.items():
         rows = [{name: group[name] for name in columns} for group in found]
         yield ""
         yield Table(rows, columns, "", f"by {title}") if rows else f"by {title}: no trade"

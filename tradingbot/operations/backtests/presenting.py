@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib.util import find_spec
@@ -10,10 +11,12 @@ from typing import Any
 
 from backtest.monte_carlo import Odds, odds
 from backtest.outcomes import Outcome
-from backtest.report import figures, report
+from backtest.report import figures, money, report
 from backtest.results import Result
 from tradingbot.operations.backtests.histories import History
 from tradingbot.operations.backtests.wishes import Wish
+
+__all__ = ["document", "drawn_page", "money", "notes", "odds_of", "page", "told"]
 
 
 def odds_of(result: Result) -> Odds | None:
@@ -74,7 +77,14 @@ def page(wish: Wish, result: Result, found: History, drawn: Odds | None) -> str:
     lines = told(wish, result, found, drawn)
     head = [f"{lines['strategy']}, {lines['sessions']}", *notes(found)]
     head += [f"{name}: {lines[name]}" for name in ("not placed", "passes", "breaches") if name in lines]
-    return report(result, title=f"{wish.kind} on {wish.symbol}", facts=facts, notes=head, library=_library())
+    return drawn_page(result, f"{wish.kind} on {wish.symbol}", facts, head)
+
+
+def drawn_page(
+    result: Result, title: str, facts: Mapping[str, str], notes: Sequence[str], owners: Sequence[str] = ()
+) -> str:
+    """Return a page with its charts; see `backtest.report`."""
+    return report(result, title=title, facts=facts, notes=notes, library=_library(), owners=owners)
 
 
 def _outcome(outcome: Outcome | None) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -79,6 +79,22 @@ def keep(wish: Wish, contract: Contract, result: Result, found: History, drawn: 
     return Backtest.objects.create(**{**_asked(wish, contract, by), **_done(wish, result, found, drawn)})
 
 
+def kept(
+    wish: Wish,
+    contract: Contract,
+    result: Result,
+    sessions: Sequence[date],
+    document: Mapping[str, Any],
+    page: str,
+    *,
+    by: str,
+    parameters: Mapping[str, Any],
+) -> Backtest:
+    """Return the row of a result that is told otherwise than that of one strategy."""
+    asked = {**_asked(wish, contract, by), "parameters": parameters}
+    return Backtest.objects.create(**{**asked, **_ended(result, sessions, document, page)})
+
+
 def wish_of(row: Backtest) -> Wish:
     """Return what a row asks for."""
     return Wish(
@@ -117,14 +133,20 @@ def _asked(wish: Wish, contract: Contract, by: str) -> dict[str, Any]:
 
 
 def _done(wish: Wish, result: Result, found: History, drawn: Odds | None) -> dict[str, Any]:
+    document = presenting.document(wish, result, found, drawn)
+    told = presenting.told(wish, result, found, drawn)
+    page = presenting.page(wish, result, found, drawn)
+    return _ended(result, found.sessions, {**document, "told": told}, page)
+
+
+def _ended(result: Result, sessions: Sequence[date], document: Mapping[str, Any], page: str) -> dict[str, Any]:
     told = result.statistics
-    page = presenting.page(wish, result, found, drawn).encode()
     return {
         "state": State.DONE,
         "finished_at": Now(),
         "progress": 100,
-        "first": found.sessions[0],
-        "last": found.sessions[-1],
+        "first": sessions[0],
+        "last": sessions[-1],
         "trades": told.trades,
         "net": Decimal(str(told.net)),
         "max_drawdown": Decimal(str(told.max_drawdown)),
@@ -132,11 +154,8 @@ def _done(wish: Wish, result: Result, found: History, drawn: Odds | None) -> dic
         "profit_factor": told.profit_factor,
         "sharpe": told.sharpe,
         "outcome": str(result.outcome.result) if result.outcome else "",
-        "document": {
-            **presenting.document(wish, result, found, drawn),
-            "told": presenting.told(wish, result, found, drawn),
-        },
-        "page": gzip.compress(page, 6),
+        "document": document,
+        "page": gzip.compress(page.encode(), 6),
     }
 
 
