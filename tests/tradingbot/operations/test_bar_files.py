@@ -4,6 +4,8 @@ import gzip
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.factories import NOW
@@ -129,3 +131,57 @@ def test_what_is_not_a_csv_file_is_told(tmp_path, contract, content):
 
 def test_a_file_without_bars_is_told(read):
     assert read().problems[0].text == "the file has no bars"
+
+
+class TestParquet:
+    @pytest.fixture
+    def table(self, tmp_path, contract):
+        """Write columns as Parquet and import them."""
+
+        def import_columns(zone: str = "UTC", **columns: pa.Array) -> bars.Report:
+            path = tmp_path / "bars.parquet"
+            pq.write_table(pa.table(columns), path)
+            return bars.import_file(path, contract, zone=zone, now=NOW)
+
+        return import_columns
+
+    @staticmethod
+    def columns(*minutes: int, zone: str | None = "UTC") -> dict[str, pa.Array]:
+        moments = [(FIRST + timedelta(minutes=minute)).replace(tzinfo=UTC if zone else None) for minute in minutes]
+        far = {"open": 0.25, "high": 1.25, "low": -0.75, "close": 0.25}
+        prices = {name: pa.array([20_000 + away] * len(minutes)) for name, away in far.items()}
+        volume = pa.array([7] * len(minutes))
+        return {"timestamp": pa.array(moments, pa.timestamp("ns", tz=zone)), **prices, "volume": volume}
+
+    def test_is_read_as_csv_is(self, table, contract):
+        report = table(**self.columns(*range(1380)))
+        assert (report.rows, report.new, report.missing, report.problems) == (1380, 1380, 0, ())
+        bar = next(iter(bars.base(contract, since=date(2026, 11, 17), now=NOW)))
+        assert (bar.open, bar.high, bar.low, bar.close, bar.volume) == (80_001, 80_005, 79_997, 80_001, 7)
+
+    def test_moments_without_a_zone_are_in_the_one_that_is_given(self, table, contract):
+        table("America/Chicago", **self.columns(-360, zone=None))  # 17:00 by that clock
+        assert bars.last_price(contract)[1] == FIRST + timedelta(minutes=1)
+
+    @pytest.mark.parametrize(
+        ("changed", "line", "told"),
+        [
+            ({"close": pa.array([20_000.1])}, 2, "tick"),
+            ({"close": pa.array([None], pa.float64())}, 2, "close: '' is not a number"),
+            ({"close": pa.array(["much"])}, 2, "close: 'much' is not a number"),
+            ({"volume": pa.array([1.5])}, 2, "not a whole number"),
+            ({"timestamp": pa.array([1])}, 2, "is not a time"),
+            ({"timestamp": pa.array([1], pa.timestamp("ns"))}, 1, "would lose data"),
+            ({"extra": pa.array([1])}, 1, "write timestamp,open,high,low,close,volume"),
+        ],
+    )
+    def test_a_mistake_is_told_with_its_row_and_nothing_is_written(self, table, changed, line, told):
+        (problem,) = table(**{**self.columns(0), **changed}).problems
+        assert (problem.line, told in problem.text) == (line, True), problem
+        assert not BarDay.objects.exists()
+
+    def test_what_is_no_parquet_is_said(self, tmp_path, contract):
+        path = tmp_path / "bars.parquet"
+        path.write_text("nonsense")
+        (problem,) = bars.import_file(path, contract, zone="UTC", now=NOW).problems
+        assert problem.text.startswith("not a Parquet file of bars")

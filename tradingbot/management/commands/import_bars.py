@@ -21,11 +21,13 @@ _SHOWN = 20
 
 
 class Command(TerminalCommand):
-    help = "Read 1-minute bars from a CSV file into the cache, after showing what is in it."
+    help = "Read 1-minute bars from a CSV or Parquet file into the cache, after showing what is in it."
     example = "import_bars NQ_1m.csv.gz MNQ --zone America/Chicago"
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path, metavar="FILE", help="timestamp,open,high,low,close,volume; also .gz")
+        parser.add_argument(
+            "file", type=Path, metavar="FILE", help="timestamp,open,high,low,close,volume as .csv, .gz, .parquet"
+        )
         parser.add_argument("symbol", metavar="SYMBOL", help="contract that the bars are of, for example MNQ")
         parser.add_argument(
             "--zone",

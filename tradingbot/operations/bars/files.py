@@ -1,9 +1,7 @@
-"""Bars from a CSV file: read strictly, looked at as a whole, and written only if nothing is wrong with any line."""
+"""Bars from a file: read strictly, looked at as a whole, and written only if nothing is wrong with any line."""
 
 from __future__ import annotations
 
-import csv
-import gzip
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,22 +18,13 @@ from market.contracts import Contract as Spec
 from market.sessions import Session, trade_date_of
 from tradingbot.models import Contract
 from tradingbot.operations import calendar
+from tradingbot.operations.bars.reading import REQUIRED, Problem, cells
 from tradingbot.operations.bars.storing import MINUTE, record_in
 
-COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
-_REQUIRED = COLUMNS[:5]
 _SHOWN_GAP = 5  # minutes from which on a stretch without bars is reported
 _NOT_TRUSTED = timedelta(hours=1)  # a longer stretch without bars is missing data, not a quiet market
 _NEAR = timedelta(minutes=5)  # of the session's open or close
 _NUMBER = re.compile(r"-?\d{1,12}(\.\d{1,9})?", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with one line of the file (the header is line 1)."""
-
-    line: int
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +58,7 @@ class Report:
 
 
 def import_file(path: Path | str, contract: Contract, *, zone: str, now: datetime) -> Report:
-    """Read 1-minute bars of `contract` from a CSV file (also .gz) into the cache, all of them or none.
+    """Read 1-minute bars of `contract` from CSV (also .gz) or Parquet into the cache, all of them or none.
 
     Columns: timestamp (start of the bar), open, high, low, close in points, volume if known. A timestamp without an
     offset is in `zone`. Raises OSError for a file that cannot be read, ZoneInfoNotFoundError for an unknown zone.
@@ -105,41 +94,21 @@ Row = tuple[int, int, Bar]  # opening time, line, bar
 
 
 def _rows(path: Path, spec: Spec, zone: ZoneInfo, now: datetime, problems: list[Problem]) -> Iterator[Row]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    line = 1
-    try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            header = [name.strip().lower() for name in next(reader, [])]
-            if not set(_REQUIRED) <= set(header) <= set(COLUMNS) or len(set(header)) != len(header):
-                problems.append(
-                    Problem(
-                        1, f"the header is {','.join(header)!r}; write {','.join(COLUMNS)} (volume may be left out)"
-                    )
-                )
-                return
-            for cells in reader:
-                line = reader.line_num
-                if not cells:
-                    continue
-                try:
-                    if len(cells) != len(header):
-                        raise ValueError(f"{len(cells)} values, the header has {len(header)}")
-                    bar = _bar(dict(zip(header, map(str.strip, cells), strict=True)), spec, zone, now)
-                except ValueError as error:
-                    problems.append(Problem(line, str(error)))
-                else:
-                    yield bar.opened_at, line, bar
-    except (csv.Error, UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
-        problems.append(Problem(line, f"not a CSV file: {error}"))
+    for line, row in cells(path, problems):
+        try:
+            bar = _bar(row, spec, zone, now)
+        except ValueError as error:
+            problems.append(Problem(line, str(error)))
+        else:
+            yield bar.opened_at, line, bar
 
 
-def _bar(cells: dict[str, str], spec: Spec, zone: ZoneInfo, now: datetime) -> Bar:
-    at = _moment(cells["timestamp"], zone)
+def _bar(row: dict[str, str], spec: Spec, zone: ZoneInfo, now: datetime) -> Bar:
+    at = _moment(row["timestamp"], zone)
     if at + MINUTE > now:
-        raise ValueError(f"timestamp: the bar of {cells['timestamp']} is not closed yet")
-    opened, high, low, close = (spec.ticks(_number(name, cells[name])) for name in _REQUIRED[1:])
-    volume = _number("volume", cells.get("volume", "0") or "0")
+        raise ValueError(f"timestamp: the bar of {row['timestamp']} is not closed yet")
+    opened, high, low, close = (spec.ticks(_number(name, row[name])) for name in REQUIRED[1:])
+    volume = _number("volume", row.get("volume", "0") or "0")
     if volume < 0 or volume != int(volume):
         raise ValueError(f"volume: {volume} is not a whole number of contracts")
     return Bar(epoch(at), opened, high, low, close, int(volume))
