@@ -36,6 +36,10 @@ def bars(typed: str) -> int:
     return _whole(typed, MAX_BARS, "bars")
 
 
+def sessions(typed: str) -> int:
+    return _whole(typed, 1_000, "sessions")
+
+
 def hours(typed: str) -> int:
     return _whole(typed, 168, "hours")
 

@@ -16,7 +16,7 @@ COMMANDS = [
     *("accounts", "balance", "pnl", "contracts", "history", "quote", "trade", "stop_bracket", "protect", "close"),
     *("flatten", "orders", "positions", "trades", "modify", "cancel", "strategies", "why", "halt", "resume"),
     *("reduce_only", "emergency_stop", "arm", "disarm", "rules", "import_news"),
-    *("import_bars", "reconcile", "backtest", "portfolio", "optimise", "stats", "whatif"),
+    *("import_bars", "fetch_bars", "reconcile", "backtest", "portfolio", "optimise", "stats", "whatif"),
     *("rebuild_accounting", "drift", "metrics"),
 ]
 

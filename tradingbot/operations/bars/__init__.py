@@ -10,7 +10,7 @@ from tradingbot.operations.bars.files import Report, import_file
 from tradingbot.operations.bars.ranges import NotCovered, capture_range
 from tradingbot.operations.bars.seconds import forget
 from tradingbot.operations.bars.series import Roll, Stitched, daily, series, stitched
-from tradingbot.operations.bars.storing import MINUTE, base, coverage, last_price, last_prices, record
+from tradingbot.operations.bars.storing import MINUTE, base, coverage, known_sessions, last_price, last_prices, record
 
 __all__ = [
     "MINUTE",
@@ -29,6 +29,7 @@ __all__ = [
     "forget",
     "import_file",
     "is_behind",
+    "known_sessions",
     "last_price",
     "last_prices",
     "record",

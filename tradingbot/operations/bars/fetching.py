@@ -26,7 +26,8 @@ _SETTLED = timedelta(seconds=20)  # after that a minute which the venue does not
 _SESSIONS_A_CALL = 14  # 14 x 1380 bars stay below the venue's 20,000
 _THIN = 4  # a contract that traded in fewer than a fourth of the minutes was not the front month
 _OVERLAP = 10  # sessions before that of the previous month, to compare the two
-_MONTHS_BACK = 4
+_MONTHS_BACK = 4  # for SESSIONS; a month is mostly the front for 65 sessions, of metals for 40
+_LEAST_A_MONTH = 40
 
 
 def last_closed(now: datetime) -> datetime:
@@ -66,7 +67,7 @@ def backfill(
     wanted = recent(now, sessions)
     month: Contract | None = contract
     new = 0
-    for _ in range(_MONTHS_BACK):
+    for _ in range(max(_MONTHS_BACK, 1 + sessions // _LEAST_A_MONTH)):
         if month is None or not wanted:
             break
         new += _fill(month, wanted, now, progress)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from django.db import transaction
+from django.db.models import Count, Max, Min
 
 from market.bars import Bars, epoch, merge, moment, pack, unpack
 from market.sessions import Session, regular_session
@@ -153,6 +154,13 @@ def days(contract: Contract, first: date, last: date) -> list[Day]:
         Day(trade_date, Version(pk, updated_at, until, number), complete)
         for trade_date, complete, pk, updated_at, until, number in columns
     ]
+
+
+def known_sessions(contract: Contract) -> tuple[date | None, date | None, int]:
+    """Return first, last and number of the sessions that a product has bars of, in any of its months."""
+    rows = BarDay.objects.filter(contract__symbol=contract.symbol, contract__venue=contract.venue, count__gt=0)
+    found = rows.aggregate(first=Min("trade_date"), last=Max("trade_date"), number=Count("trade_date", distinct=True))
+    return found["first"], found["last"], found["number"]
 
 
 def load(wanted: list[Day]) -> list[Bars]:
