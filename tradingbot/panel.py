@@ -85,6 +85,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Overnight ranges", "height", "tradingbot_overnightrange"),
                     _item("Session plan", "event_note", "tradingbot_sessionstep"),
                     _item("Backtests", "query_stats", "tradingbot_backtest"),
+                    _item("Searches", "manage_search", "tradingbot_search"),
                 ],
             },
             {

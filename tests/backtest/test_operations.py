@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.test import Client
 from django.urls import reverse
 
 from backtest.codes import Policy
@@ -20,7 +21,7 @@ from market.calendar import generate
 from strategies.parameters import ParameterError
 from tests.backtest.live import MadeMarket
 from tests.factories import AccountFactory, ContractFactory, StrategyFactory
-from tradingbot.models import Account, Backtest, Contract
+from tradingbot.models import Account, Backtest, Contract, Search
 from tradingbot.operations import backtests, calendar
 from tradingbot.operations.backtests import portfolios, records, wishes
 from tradingbot.operations.bars.storing import record_in
@@ -320,12 +321,23 @@ class TestCommand:
             "--processes",
             "1",
         ]
-        code, out = run(*typed, "--walk", "12:5", "--name", "one")
+        code, out = run(*typed, "--walk", "12:5", "--name", "one", "--save")
         assert code == 0
         assert "held out" in out
         assert "looked at now" not in out
         assert (tmp_path / "searches" / "one.jsonl").exists()
-        assert "looked at now" in run(*typed, "--unlock")[1]
+        assert "looked at now" in run(*typed, "--unlock", "--save")[1]
+        unlocked, walked = Search.objects.all()
+        assert walked.axes == {"stop_atr": ["1", "2"]}
+        assert (walked.evaluated, walked.best["stop_atr"] in "12", walked.held_out_net) == (2, True, None)
+        assert walked.walked_net is not None
+        assert (unlocked.walked_net, unlocked.held_out_net is not None) == (None, True)
+        panel = Client()
+        panel.force_login(User.objects.create_superuser("trader"))
+        listed = panel.get(reverse("admin:tradingbot_search_changelist")).content.decode()
+        assert f"{walked.held_out} locked" in listed
+        told = panel.get(reverse("admin:tradingbot_search_change", args=[walked.pk])).content.decode()
+        assert f"{walked.document['walk_forward']['windows'][0]['tested'][0]}" in told
 
     @pytest.mark.parametrize(
         ("typed", "told"),

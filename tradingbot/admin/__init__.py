@@ -14,6 +14,7 @@ from tradingbot.admin import (
     processes,
     rules,
     schedule,
+    searches,
     sessions,
     strategies,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "processes",
     "rules",
     "schedule",
+    "searches",
     "sessions",
     "strategies",
 ]

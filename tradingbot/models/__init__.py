@@ -2,7 +2,7 @@
 
 from tradingbot.models.accounting import AccountingDifference, DayResult
 from tradingbot.models.accounts import Account, Balance, BracketMode, Lock, Login, Sharing, Stage, TradingState
-from tradingbot.models.backtests import Backtest
+from tradingbot.models.backtests import Backtest, Search
 from tradingbot.models.bars import BarDay, BarHour
 from tradingbot.models.contracts import Contract
 from tradingbot.models.decisions import Decision, Outcome
@@ -49,6 +49,7 @@ __all__ = [
     "RuleOverride",
     "RulebookLoad",
     "Sample",
+    "Search",
     "SessionStep",
     "Sharing",
     "Snapshot",

@@ -58,3 +58,36 @@ class Backtest(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.pk} {self.strategy} {self.contract}"
+
+
+class Search(models.Model):
+    """One search for parameters and the best that it found; written by `operations.backtests` alone."""
+
+    strategy = models.CharField(max_length=40, help_text="kind")
+    contract = models.ForeignKey(Contract, models.PROTECT, related_name="searches")
+    axes = models.JSONField(help_text="the values that were tried, by parameter")
+    method = models.CharField(max_length=12)
+    objective = models.CharField(max_length=12, help_text="what was made large")
+    first = models.DateField(help_text="first session that was looked at")
+    last = models.DateField(help_text="last session that was looked at")
+    asked_by = models.CharField(max_length=150)
+    asked_at = models.DateTimeField(help_text="machine time")
+    evaluated = models.PositiveIntegerField(help_text="parameter sets")
+    best = models.JSONField(default=dict, blank=True, help_text="parameters, empty where nothing could be judged")
+    score = models.FloatField(null=True, blank=True, help_text="objective of the best")
+    net = fields.dollars(null=True, blank=True, help_text="dollars of the best, in the sessions it was chosen on")
+    trades = models.PositiveIntegerField(null=True, blank=True)
+    walked_net = fields.dollars(null=True, blank=True, help_text="dollars of the walk-forward; empty without one")
+    efficiency = models.FloatField(null=True, blank=True, help_text="objective walked forward over that where chosen")
+    passes = models.FloatField(null=True, blank=True, help_text="probability under the account's rules")
+    breaches = models.FloatField(null=True, blank=True, help_text="probability under the account's rules")
+    held_out = models.PositiveIntegerField(help_text="newest sessions that the search did not look at")
+    held_out_net = fields.dollars(null=True, blank=True, help_text="dollars in them; empty while they are locked")
+    document = models.JSONField(help_text="everything that was found")
+
+    class Meta:
+        ordering = ("-pk",)
+        verbose_name_plural = "searches"
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.strategy} {self.contract}"

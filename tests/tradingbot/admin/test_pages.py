@@ -33,6 +33,7 @@ from tradingbot.models import (
     PersonalRules,
     RuleOverride,
     Sample,
+    Search,
 )
 from tradingbot.operations import heartbeats, sessions
 
@@ -69,6 +70,11 @@ def full(day):
     )
     PersonalRules.objects.create(account=day.account, daily_loss=300)
     NewsEvent.objects.create(at=NOW, kind="cpi", title="CPI", source="ada")
+    Search.objects.create(
+        strategy="ema_cross", contract=day.contract, axes={"stop_atr": ["1", "2"]}, method="grid", objective="net",
+        first=TODAY, last=TODAY, asked_by="ada", asked_at=NOW, evaluated=2, held_out=3,
+        document={"best": [], "walk_forward": None},
+    )  # fmt: skip
     BarHour.objects.create(contract=day.contract, seconds=5, opened_at=NOW, data=packed(), covered_until=NOW)
     return day
 

@@ -13,7 +13,7 @@ from tradingbot.management import names
 from tradingbot.management.arguments import WrongUsage
 from tradingbot.management.commands.backtest import add_wish, bar, refused, wish_of
 from tradingbot.management.tables import Table
-from tradingbot.management.terminal import TerminalCommand
+from tradingbot.management.terminal import TerminalCommand, person
 
 _MOST = 1_000_000
 
@@ -42,6 +42,8 @@ class Command(TerminalCommand):
         parser.add_argument(
             "--name", default="", help="keep a journal: the same search goes on where it was broken off"
         )
+
+        parser.add_argument("--save", action="store_true", help="keep what was found as a row of the admin")
 
     def handle(self, **options: Any) -> None:
         from backtest import compiled
@@ -75,7 +77,11 @@ class Command(TerminalCommand):
             except OSError as error:
                 raise CommandError(f"--name: the journal cannot be written ({error})") from error
         document = searching.document(asked, found)
+        if options["save"]:
+            document["row"] = searching.keep(asked, contract, found, by=person()).pk
         self.show(document, *_parts(document, [axis.name for axis in axes]))
+        if options["save"] and not self.json:
+            self.progress(f"row: {document['row']}")
 
 
 def _parts(document: dict[str, Any], searched: list[str]) -> Iterator[Table | dict[str, Any] | str]:

@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from decimal import Decimal
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db.models.functions import Now
 
 from backtest.axes import Axis, combinations
 from backtest.evaluation import Evaluator, Job, Recipe
@@ -20,6 +22,7 @@ from backtest.outcomes import judge
 from backtest.trades import UNIT
 from backtest.walk_forward import WalkForward, walk_forward
 from strategies.parameters import ParameterError, fields_of, parse
+from tradingbot import models
 from tradingbot.models import Contract
 from tradingbot.operations.backtests.histories import History, history
 from tradingbot.operations.backtests.wishes import Wish, rules_of
@@ -150,6 +153,41 @@ def document(asked: Search, found: Found) -> dict[str, Any]:
         "walk_forward": _walked(found.walk) if found.walk else None,
         "held_out_result": _plain(found.held_out) if found.held_out else None,
     }
+
+
+def keep(asked: Search, contract: Contract, found: Found, *, by: str) -> models.Search:
+    """Return the row of a search, to be compared with others."""
+    told, best = document(asked, found), found.trials[0]
+    judged = not best.why
+    walk, firm = told["walk_forward"], told["firm"]
+    shown = _plain(best)
+    return models.Search.objects.create(
+        strategy=asked.wish.kind,
+        contract=contract,
+        axes={axis.name: list(axis.values) for axis in asked.axes},
+        method=asked.method.value,
+        objective=asked.objective,
+        first=found.history.sessions[0],
+        last=found.history.sessions[found.searched - 1],
+        asked_by=by,
+        asked_at=Now(),
+        evaluated=len(found.trials),
+        best=best.values if judged else {},
+        score=shown["score"],
+        net=_dollars(shown["net"]) if judged else None,
+        trades=shown["trades"] if judged else None,
+        walked_net=_dollars(walk["net"]) if walk else None,
+        efficiency=walk["efficiency"] if walk else None,
+        passes=firm["passes"]["value"] if firm else None,
+        breaches=firm["breaches"]["value"] if firm else None,
+        held_out=len(found.history.sessions) - found.searched,
+        held_out_net=_dollars(_plain(found.held_out)["net"]) if found.held_out else None,
+        document=told,
+    )
+
+
+def _dollars(amount: float | None) -> Decimal | None:
+    return None if amount is None else Decimal(str(amount))
 
 
 def _wrong(wish: Wish, values: dict[str, str]) -> str:
