@@ -27,9 +27,10 @@ def main(engine: str, file: str) -> None:
     if engine in ("vectorbt", "sweep"):
         once()  # compiles
     for _ in sys.stdin:  # a line is a round
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         trades = once()
-        print(json.dumps({"seconds": time.perf_counter() - started, "trades": trades}), flush=True)
+        seconds, processor = time.perf_counter() - started, time.process_time() - worked
+        print(json.dumps({"seconds": seconds, "processor": processor, "trades": trades}), flush=True)
 
 
 def _frame(data):

@@ -65,9 +65,10 @@ def main() -> int:
     shares, ok = [], True
     for duel in DUELS:
         file = "sweep" if duel.name == "sweep" else "day"
-        ratio, said = _fight(duel, files[file], ours[file])
+        ratio, processor, said = _fight(duel, files[file], ours[file])
         print(f"{duel.name:11} {said}")
         figures[duel.name] = None if ratio is None else round(ratio, 1)
+        figures[f"{duel.name}_processor"] = None if processor is None else round(processor, 1)
         shares.append((ratio or 0.0) / duel.goal)
     scale = _scaling()
     figures["two_processes"] = round(scale, 2)
@@ -86,18 +87,32 @@ def main() -> int:
     return 0
 
 
-def _fight(duel: Duel, file: Path, ours: Callable[[int], float]) -> tuple[float | None, str]:
-    """Return how many times faster ours is, the median of alternating rounds, and a line that says it."""
+def _fight(duel: Duel, file: Path, ours: Callable[[int], float]) -> tuple[float | None, float | None, str]:
+    """Return how many times faster ours is, elapsed and by processor time, and a line that says it.
+
+    Medians of alternating rounds. By processor time all our threads count, and who else uses the machine does not.
+    """
     python = _python(duel.package)
     if python is None:
-        return None, f"{duel.package} cannot be installed into {PEERS / duel.package}: is there a network?"
+        return None, None, f"{duel.package} cannot be installed into {PEERS / duel.package}: is there a network?"
     with _peer(python, duel.name, file) as play:
-        told = [(play(), ours(duel.repeats)) for _ in range(duel.rounds)]
-    ratios = sorted(theirs["seconds"] / mine for theirs, mine in told)
-    theirs, mine = (statistics.median(column) for column in zip(*((t["seconds"], m) for t, m in told), strict=True))
+        told = [(play(), _round(ours, duel.repeats)) for _ in range(duel.rounds)]
+    ratios = sorted(theirs["seconds"] / mine for theirs, (mine, _) in told)
+    processor = statistics.median(theirs["processor"] / mine for theirs, (_, mine) in told)
+    theirs, mine = (
+        statistics.median(column) for column in zip(*((t["seconds"], m) for t, (m, _) in told), strict=True)
+    )
     ratio = statistics.median(ratios)
     said = f"{theirs * 1000:10.2f} ms against {mine * 1000:.2f} ms, {told[0][0]['trades']} trades: {ratio:.0f}x "
-    return ratio, said + f"({ratios[0]:.0f} to {ratios[-1]:.0f}; goal {duel.goal:g}x)"
+    said += f"({ratios[0]:.0f} to {ratios[-1]:.0f}; goal {duel.goal:g}x), {processor:.0f}x by processor time"
+    return ratio, processor, said
+
+
+def _round(ours: Callable[[int], float], repeats: int) -> tuple[float, float]:
+    """Return what ours took in one round, elapsed and of all processors, per repeat."""
+    before = time.process_time()
+    seconds = ours(repeats)
+    return seconds, (time.process_time() - before) / repeats
 
 
 def _write(name: str, sessions: int) -> Path:
