@@ -492,16 +492,21 @@ def run(  # type: ignore[no-untyped-def]
     bar = np.zeros(4, np.int64)
     kind = policy == _OPTIMISTIC
     next_signal, row = 0, 0
+    alive, above, below, ends = False, _FAR, -_FAR, _FAR
+    changed = True  # a signal that is refused leaves everything as it was
     while row < length:
         due = signals[next_signal, ROW] if next_signal < number else length
-        alive, above, below, until = _watch(slots, now, signals, offset, hold)
+        if changed:
+            alive, above, below, ends = _watch(slots, now, signals, offset, hold)
+            changed = False
+        until = _FAR
         if not alive:
             if due == length:
                 break
-            row, until = due, _FAR
+            row = due
         else:
             date = dates[row]
-            until = min(until, flat_at[row])
+            until = min(ends, flat_at[row])
             while row < due and highs[row] < above and lows[row] > below and opened_at[row] < until:
                 if row + 1 == length or dates[row + 1] != date:
                     break
@@ -509,6 +514,7 @@ def run(  # type: ignore[no-untyped-def]
         date, at = dates[row], opened_at[row]
         bar[0], bar[1], bar[2], bar[3] = opens[row], highs[row], lows[row], closes[row]
         if alive and not (highs[row] < above and lows[row] > below and at < until):
+            changed = True
             for slot in range(len(slots)):
                 if slots[slot, _STATE] == _WORKING and slots[slot, _UNTIL] <= at:
                     _end_entry(slots, orders, slot, row, _EXPIRED)
@@ -531,11 +537,13 @@ def run(  # type: ignore[no-untyped-def]
             for slot in range(len(slots)):
                 if slots[slot, _STATE] == _OPEN and signal[EXIT_LONG if slots[slot, _SIDE] > 0 else EXIT_SHORT]:
                     now[_LEAVE] = now[_LEAVE] or _BY_SIGNAL
+                    changed = True
             if signal[LONG + KIND] or signal[SHORT + KIND]:
                 why = _refusal(
                     slots, now, signal, bar[3], at + 60, flat_at[row], tradeable[row], date, least, most_adds
                 )
                 if why < 0:
+                    changed = True
                     _place(every, now, orders, next_signal, signal)
                     slots = every[: now[_USED]]
                 else:
@@ -546,5 +554,6 @@ def run(  # type: ignore[no-untyped-def]
             now[_LEAVE] = _BY_END
             _leave(slots, now, trades, row, closes[row], slip)
             now[_PAIR_WORKS] = -1
+            changed = True
         row += 1
     return orders[: now[_ORDERS]], trades[: now[_TRADES]], refused
