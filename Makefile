@@ -18,7 +18,7 @@ MINUTES ?=
 SEED ?=
 ARGS ?=
 
-.PHONY: help demo run test coverage check fmt parity chaos soak matrix bench lock venv main dev
+.PHONY: help demo run test coverage check fmt laws parity chaos soak matrix bench lock venv main dev
 
 help: ## what there is
 	@echo "make demo    a whole trading day on the simulated venue  (SPEED=30, DAY=2026-11-18)"
@@ -27,6 +27,7 @@ help: ## what there is
 	@echo "make coverage the same, with the lines that no test runs"
 	@echo "make check   lint, format, types, import directions, missing migrations"
 	@echo "make fmt     format and sort"
+	@echo "make laws    10,000 random sequences of trades: the floor never falls, nothing admitted can reach a limit"
 	@echo "make parity  a month of every strategy, live at the simulated venue and in the backtest: to the cent"
 	@echo "make chaos   the order path through kills, lost answers, outages  (KILLS=60 SEED=1: random days instead)"
 	@echo "                                                          (CORE=1: the scenarios that every change has to pass)"
@@ -57,6 +58,9 @@ check: dev
 fmt: dev
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+laws: dev
+	@exec $(PY) -m pytest tests/risk/test_ten_thousand.py -m laws -q -n 2 $(ARGS)
 
 parity: dev
 	@exec $(PY) -m pytest tests/backtest/test_parity.py -m parity -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
