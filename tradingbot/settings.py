@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from tradingbot import servers
+from tradingbot import one_time_codes, servers
 from tradingbot.panel import UNFOLD  # noqa: F401  a setting
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,6 +96,10 @@ PROJECTX_BRACKET_TICKS = _choice("PROJECTX_BRACKET_TICKS", "signed", "positive")
 ORDERS_ON_HOSTED_MACHINE = _switch("ORDERS_ON_HOSTED_MACHINE", default=False)
 HOSTED = bool(env("RAILWAY_ENVIRONMENT", default="") or env("DYNO", default="") or env("FLY_APP_NAME", default=""))
 TAG_PREFIX = env("TAG_PREFIX", default="tb")
+try:
+    ARMING_TOTP_SECRET = one_time_codes.secret(text) if (text := env("ARMING_TOTP_SECRET", default="").strip()) else b""
+except ValueError as error:
+    raise ImproperlyConfigured(f"ARMING_TOTP_SECRET: {error}") from error
 
 WEB_HOST = env("WEB_HOST", default="127.0.0.1")
 WEB_PORT = _number("PORT", 0) or _number("WEB_PORT", 8000, least=1)

@@ -18,7 +18,7 @@ from unfold.enums import ActionVariant
 from market.sessions import trade_date_of
 from tradingbot import clock
 from tradingbot.admin import columns
-from tradingbot.admin.confirming import NameForm, ResumeForm, ask
+from tradingbot.admin.confirming import CodeForm, NameForm, ResumeForm, ask
 from tradingbot.admin.facts import FactAdmin, PanelAdmin
 from tradingbot.models import Account, Balance, StateChange, TradingState
 from tradingbot.models.accounts import Venue
@@ -262,8 +262,8 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
     def arm(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         account = get_object_or_404(Account.objects.select_related("login"), pk=object_id)
 
-        def run(typed: str) -> str:
-            until = arming.arm(account, name=typed, by=request.user.get_username(), now=clock.now())
+        def run(typed: str, code: str = "") -> str:
+            until = arming.arm(account, name=typed, by=request.user.get_username(), now=clock.now(), code=code)
             return f"{account} is armed until {exchange.moment(until)}: real entries may leave."
 
         return ask(
@@ -274,7 +274,7 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
             button="Arm",
             back=_back(account),
             run=run,
-            asks=NameForm,
+            asks=CodeForm if arming.needs_code() else NameForm,
         )
 
     @action(description="Disarm", icon="lock", permissions=["disarm"])

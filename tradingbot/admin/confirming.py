@@ -23,6 +23,16 @@ class NameForm(forms.Form):
     typed = forms.CharField(label="type the account's name", max_length=64, widget=UnfoldAdminTextInputWidget())
 
 
+class CodeForm(NameForm):
+    """The name, and the code that an authenticator app shows at this moment."""
+
+    code = forms.CharField(
+        label="code of your authenticator app",
+        max_length=8,
+        widget=UnfoldAdminTextInputWidget({"autocomplete": "one-time-code", "inputmode": "numeric"}),
+    )
+
+
 class ResumeForm(forms.Form):
     """Why it goes on, and the account's name where a lock is to end before its time."""
 

@@ -11,7 +11,8 @@ from django.db.models.functions import Now
 from market.orders import OrderStatus, OrderType, Role
 from tests.tradingbot.operations.orders.desk import Desk
 from tests.tradingbot.operations.orders.test_exits import long_position
-from tradingbot.models import Account, BracketMode, Contract, Login, Order, StateChange
+from tradingbot import one_time_codes
+from tradingbot.models import Account, BracketMode, Contract, Login, Notification, Order, StateChange
 from tradingbot.operations import arming, orders, venues
 
 
@@ -43,6 +44,35 @@ def test_nothing_enters_before_a_person_has_typed_the_name(desk: Desk):
     assert [order.status for order in desk.send(desk.pair())] == ["working", "working"]
     row = StateChange.objects.get(kind="arming")
     assert (row.before, row.after, row.by) == ("disarmed", "armed", "ada")
+
+
+def test_a_code_of_the_authenticator_app_is_asked_for_where_it_is_set_up(desk: Desk, settings):
+    key = settings.ARMING_TOTP_SECRET = b"12345678901234567890"
+    code = one_time_codes.code(key, one_time_codes.step_of(desk.now))
+    with pytest.raises(ValueError, match="six digits that your authenticator app shows"):
+        arm(desk)
+    with pytest.raises(ValueError, match="it is wrong"):
+        arm(desk, code="000000")
+    told = Notification.objects.get(title__endswith="wrong code at arming")
+    assert (told.level, told.body) == ("alert", "by ada")
+    assert desk.pair().code == "not_armed"
+    arm(desk, code=code)
+    assert desk.pair().outcome == "ordered"
+    arming.disarm(desk.account, by="ada", now=desk.now)
+    with pytest.raises(ValueError, match="used a moment ago"):
+        arm(desk, code=code)
+
+
+def test_nobody_guesses_a_code(desk: Desk, settings):
+    key = settings.ARMING_TOTP_SECRET = b"12345678901234567890"
+    for _ in range(arming.WRONG_CODES):
+        with pytest.raises(ValueError, match="it is wrong"):
+            arm(desk, code="000000")
+    with pytest.raises(ValueError, match="5 wrong ones within 10 minutes"):
+        arm(desk, code=one_time_codes.code(key, one_time_codes.step_of(desk.now)))
+    desk.now += timedelta(minutes=10)
+    arm(desk, code=one_time_codes.code(key, one_time_codes.step_of(desk.now)))
+    assert desk.account.armed_at == desk.now
 
 
 def test_it_disarms_by_itself_at_the_flat_time_of_its_session(desk: Desk):

@@ -20,6 +20,9 @@ class Command(TerminalCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", metavar="NAME", help="the account's full name")
         parser.add_argument("--keep", action="store_true", help="armed until `disarm`, not only for this session")
+        parser.add_argument(
+            "--code", default="", help="six digits of the authenticator app, if ARMING_TOTP_SECRET is set"
+        )
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
     def handle(self, **options: Any) -> None:
@@ -29,7 +32,9 @@ class Command(TerminalCommand):
             yes=options["yes"],
         )
         try:
-            until = arming.arm(account, name=options["name"], by=person(), now=now(), keep=options["keep"])
+            until = arming.arm(
+                account, name=options["name"], by=person(), now=now(), keep=options["keep"], code=options["code"]
+            )
         except ValueError as error:
             raise CommandError(str(error)) from error
         ends = f"until {text(until)}" if until else "until it is disarmed"
