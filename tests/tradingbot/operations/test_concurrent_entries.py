@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from decimal import Decimal as D
 from pathlib import Path
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
-from market.orders import Role
+from market.orders import OrderType, Role, Side
+from risk.gate import EntryRequest, EntrySide
 from tests.tradingbot.operations.orders.desk import Desk
 from tradingbot.models import Account, Decision, Order
-from tradingbot.operations import venues
+from tradingbot.operations import orders, venues
 
 ROOT = Path(__file__).resolve().parents[3]
 PROCESSES, EACH = 8, 3
@@ -56,3 +58,35 @@ def test_eight_processes_never_exceed_a_limit(transactional_db: None, limits: di
         failed = [rule for rule in decision.rules if rule["ok"] is False]
         assert failed
         assert all(rule["value"] and rule["limit"] for rule in failed)
+
+
+def test_two_accounts_at_once_never_hedge(transactional_db: None):
+    """An account's state is locked by its row; what the others hold must not change meanwhile either."""
+    desk = Desk.open()
+    fields = {field.attname: getattr(desk.account, field.attname) for field in Account._meta.concrete_fields}
+    other = Account.objects.create(**fields | {"id": None, "broker_account_id": 77, "name": "X", "selected": False})
+    said: list[Decision] = []
+
+    def wish(side: Side) -> dict:
+        entry = EntrySide(side, OrderType.STOP, 84_000 + 20 * side, 40, 60)
+        request = EntryRequest(desk.spec, 1, (entry,), reference=84_000)
+        facts = {"contract": desk.contract, "session_date": desk.now.date(), "now": desk.now}
+        return {"request": request, "requested_by": "race", **facts}
+
+    def sell() -> None:
+        try:
+            said.append(orders.open(account=other, **wish(Side.SELL)))
+        finally:
+            connection.close()
+
+    second = threading.Thread(target=sell)
+    try:
+        with transaction.atomic():
+            first, _ = orders.open_locked(account=orders.lock(desk.account.pk), **wish(Side.BUY))
+            second.start()
+            second.join(1.0)  # it waits for us, or has been granted what it must not
+        second.join(30.0)
+    finally:
+        venues.forget()
+    assert first.outcome == "ordered"
+    assert [decision.code for decision in said] == ["hedging"]

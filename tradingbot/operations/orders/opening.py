@@ -17,12 +17,25 @@ from market.plans import Management
 from risk.gate import EntryRequest, EntrySide, Verdict, decide
 from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Decision, Order, OrderEvent, Outcome, Strategy
-from tradingbot.operations import notifications, risk_states
+from tradingbot.operations import notifications, risk_states, statements
+
+_LOCK = 0x7B6F776E  # of advisory locks, the first of two numbers: any, as long as nobody else uses it
 
 
 def lock(account_id: int) -> Account:
     """Return the account's row, locked until the transaction ends: who wants to open, halt or claim waits in line."""
     return Account.objects.select_for_update(of=("self",)).select_related("login").get(pk=account_id)
+
+
+def _wait_for_other_accounts(account: Account) -> None:
+    """Let entries at one venue be decided one after another, each seeing what the one before has committed.
+
+    What own accounts hold together is bound, too: no opposite positions, so many exposed accounts of a login. Held
+    until the transaction ends; who holds it has the lock of its account already and waits for no other.
+    """
+    statements.rows(
+        "SELECT pg_advisory_xact_lock(%(lock)s::int, hashtext(%(venue)s))", {"lock": _LOCK, "venue": account.venue}
+    )
 
 
 def open(*, account: Account, **wish: Any) -> Decision:
@@ -58,6 +71,7 @@ def open_locked(
                               on, however the strategy is set later
     adds                      the entries add to a position
     """
+    _wait_for_other_accounts(account)
     state = risk_states.risk_state(account, contract, strategy, now=now)
     verdict = decide(request, state)
     decision = Decision.objects.create(
