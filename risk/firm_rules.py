@@ -7,10 +7,11 @@ from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from market.orders import Side
+from market.orders import OrderType, Side
 from market.sessions import CHICAGO
 from risk import consistency, news, personal
 from risk.requests import EntryRequest
+from risk.rule_states import Elsewhere
 from risk.states import RiskState
 from risk.verdicts import Code, Report
 from risk.worst_cases import WorstCase
@@ -87,14 +88,18 @@ def _until(day: date, last: time) -> tuple[datetime, str]:
 
 
 def _hedging(report: Report, request: EntryRequest, state: RiskState) -> None:
-    """Deny an entry against what another account of the owner holds or may come to hold in correlated products."""
+    """Deny an entry against what another account of the owner holds or may come to hold in correlated products.
+
+    A pair that repeats a pair of another account is none: the price that fills one side here fills it there, too.
+    """
     rules = state.rules
     if rules is None:
         return
     symbol = request.contract.symbol
     group = rules.conduct.group_of(symbol) if rules.conduct is not None else frozenset({symbol})
+    others = [e for e in rules.elsewhere if e.symbol in group and not _is_twin(e, request)]
     for side in request.sides:
-        against = next((e for e in rules.elsewhere if e.symbol in group and e.side is side.side.opposite), None)
+        against = next((e for e in others if e.side is side.side.opposite), None)
         if against is None:
             continue
         held = "is" if against.is_position else "may become"
@@ -107,3 +112,15 @@ def _hedging(report: Report, request: EntryRequest, state: RiskState) -> None:
         report.fail(Code.HEDGING, "opposite positions", value, "none on own accounts", text)
         return
     report.rule("opposite positions", "none", "none on own accounts")
+
+
+def _is_twin(other: Elsewhere, request: EntryRequest) -> bool:
+    """Return whether `other` is one side of a pair of stops with the request's prices."""
+    return request.oco and any(
+        other.pair_price is not None
+        and side.type is OrderType.STOP
+        and side.price is not None
+        and (other.symbol, other.side) == (request.contract.symbol, side.side)
+        and other.pair_price == request.contract.price(side.price)
+        for side in request.sides
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from market.orders import Side
@@ -18,12 +19,16 @@ if TYPE_CHECKING:  # they take a RiskState, which holds this
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """An open position, or an order that may become one, on another account of the same owner."""
+    """An open position, or an order that may become one, on another account of the same owner.
+
+    pair_price   of a stop entry that is one of a pair of which none has filled; None for anything else
+    """
 
     account: str
     symbol: str
     side: Side
     is_position: bool
+    pair_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from decimal import Decimal as D
 
 import pytest
 
-from market.orders import Side
+from market.orders import OrderType, Side
 from risk.gate import Code, decide
 from risk.news import Window
 from risk.personal import Personal
 from risk.rule_states import Elsewhere
-from tests.risk.states import NOW, RULES, pair, position, single, state
+from tests.risk.states import MARKET, MNQ, NOW, RULES, pair, position, single, state
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,28 @@ def test_both_sides_of_a_pair_are_held_against_other_accounts():
     for side in Side:
         elsewhere = (Elsewhere("50KTC-2", "MNQ", side, is_position=True),)
         assert decide(pair(), state(rules=replace(RULES, elsewhere=elsewhere))).code is Code.HEDGING
+
+
+def twin(side, **changes):
+    """What another account works when it has the pair that `pair()` asks for."""
+    return replace(Elsewhere("50KTC-2", "MNQ", side, False, MNQ.price(MARKET + 200 * side)), **changes)
+
+
+def test_a_pair_may_repeat_a_pair_of_another_account():
+    """What fills the buy here fills the buy there: they never stand against each other."""
+    both = tuple(map(twin, Side))
+    assert decide(pair(), state(rules=replace(RULES, elsewhere=both))).allowed
+    for one in (
+        {"pair_price": None},  # filled in part, without its sibling, or no stop
+        {"pair_price": MNQ.price(MARKET + 201)},
+        {"symbol": "MES"},
+        {"is_position": True, "pair_price": None},
+    ):
+        elsewhere = (twin(Side.BUY, **one), twin(Side.SELL))
+        assert decide(pair(), state(rules=replace(RULES, elsewhere=elsewhere))).code is Code.HEDGING
+    limits = tuple(replace(side, type=OrderType.LIMIT) for side in pair().sides)  # a limit may fill on one account only
+    assert decide(pair(sides=limits), state(rules=replace(RULES, elsewhere=both))).code is Code.HEDGING
+    assert decide(single(), state(rules=replace(RULES, elsewhere=both))).code is Code.HEDGING
 
 
 def test_a_window_of_ones_own_is_for_its_products_and_its_time():

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from market.orders import LIVE, Side
+from market.orders import LIVE, OrderStatus, Side
 from risk import progress
 from risk.consistency import Days
 from risk.news import Window, firm_window
@@ -19,6 +19,7 @@ from tradingbot.models import Account, NewsEvent
 from tradingbot.operations import rulebooks, rules, statements
 
 _LIVE = [status.value for status in LIVE]
+_WAITING = [OrderStatus.NEW.value, OrderStatus.SENDING.value, OrderStatus.WORKING.value]
 _DAY = timedelta(days=1)
 
 _FACTS = """
@@ -39,13 +40,15 @@ SELECT
      FROM tradingbot_balance
      WHERE account_id = %(account)s AND end_of_day AND session_date < %(trade_date)s),
     (SELECT count(*) FROM tradingbot_trade WHERE account_id = %(account)s AND session_date = %(trade_date)s),
-    (SELECT json_agg(json_build_array(account.name, contract.symbol, found.side, found.is_position))
+    (SELECT json_agg(json_build_array(account.name, contract.symbol, found.side, found.is_position, found.pair_price))
      FROM (
-         SELECT account_id, contract_id, sign(quantity)::int AS side, true AS is_position
+         SELECT account_id, contract_id, sign(quantity)::int AS side, true AS is_position, NULL AS pair_price
          FROM tradingbot_position WHERE quantity <> 0
-         UNION SELECT account_id, contract_id, sign(broker_quantity)::int, true
+         UNION SELECT account_id, contract_id, sign(broker_quantity)::int, true, NULL
          FROM tradingbot_position WHERE broker_quantity <> 0
-         UNION SELECT account_id, contract_id, side::int, false
+         UNION SELECT account_id, contract_id, side::int, false,
+             CASE WHEN count(*) FILTER (WHERE type = 'stop' AND filled = 0 AND status = ANY(%(waiting)s))
+                       OVER (PARTITION BY oco_group) = 2 AND oco_group IS NOT NULL THEN stop_price::text END
          FROM tradingbot_order
          WHERE role = 'entry'
            AND (status = ANY(%(live)s) OR (status = 'abandoned' AND session_date = %(trade_date)s))
@@ -65,6 +68,7 @@ def rule_state(account: Account, *, trade_date: date, now: datetime) -> RuleStat
         "trade_date": trade_date,
         "now": now,
         "live": _LIVE,
+        "waiting": _WAITING,
     }
     (row,) = statements.rows(_FACTS, values)
     digest, wrong, overrides, personal, events, ended, trades, elsewhere = row
@@ -87,7 +91,10 @@ def rule_state(account: Account, *, trade_date: date, now: datetime) -> RuleStat
         conduct=book.conduct(trade_date) if book else None,
         caps=book.caps(rules.size_of(account), trade_date) if book else {},
         windows=_windows(book, rules.size_of(account), events or [], trade_date),
-        elsewhere=tuple(Elsewhere(name, symbol, Side(side), held) for name, symbol, side, held in elsewhere or []),
+        elsewhere=tuple(
+            Elsewhere(name, symbol, Side(side), held, Decimal(pair) if pair else None)
+            for name, symbol, side, held, pair in elsewhere or []
+        ),
         trades=trades,
     )
 

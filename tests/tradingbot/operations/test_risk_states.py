@@ -272,6 +272,37 @@ class TestElsewhere:
         Order.objects.filter(pk=row.pk).update(session_date=today - timedelta(days=1))
         assert self.seen(desk) == []
 
+    def test_a_pair_is_known_while_neither_side_has_filled(self, desk, other):
+        desk.pair()
+        Order.objects.update(account=other)
+        assert {(e.side, e.pair_price) for e in state(desk).rules.elsewhere} == {
+            (Side.BUY, D("21005.00")),
+            (Side.SELL, D("20995.00")),
+        }
+        buy = Order.objects.get(account=other, role=Role.ENTRY, side=Side.BUY)
+        for changes in ({"filled": 1}, {"filled": 0, "status": OrderStatus.CANCEL_PENDING}):
+            Order.objects.filter(pk=buy.pk).update(**changes)
+            assert {e.pair_price for e in state(desk).rules.elsewhere} == {None}
+            assert desk.pair().code == Code.HEDGING
+        Order.objects.filter(pk=buy.pk).update(status=OrderStatus.WORKING)
+        assert desk.pair().outcome == "ordered"
+
+    def test_a_resting_entry_is_withdrawn_once_another_account_holds_against_it(self, desk, other):
+        buy, sell = desk.send(desk.pair())
+        held = Position.objects.create(account=other, contract=ContractFactory(symbol="MES"), broker_quantity=2)
+        Position.objects.filter(pk=held.pk).update(account=desk.account)  # its own position is no reason
+        orders.sweep(now=desk.now)
+        assert {order.status for order in (buy, sell)} == {"working"}
+        Position.objects.filter(pk=held.pk).update(account=other)
+        orders.sweep(now=desk.now)
+        for order in (buy, sell):
+            order.refresh_from_db()
+        assert buy.status == "working"
+        assert (sell.status, sell.reason) == (
+            OrderStatus.CANCEL_PENDING,
+            "cancelled by an opposite position on another own account",
+        )
+
     def test_accounts_of_another_venue_are_another_matter(self, desk, other):
         login = Login.objects.create(
             name="live", venue="projectx", base_url="https://x.test", user_name="a", api_key="b"

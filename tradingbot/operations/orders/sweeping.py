@@ -16,6 +16,7 @@ from tradingbot.models import Account, Order, OverallState, TradingState
 from tradingbot.models.accounts import Venue
 from tradingbot.models.orders import OrderQuerySet
 from tradingbot.operations.orders.changing import cancel, modify, request_cancel
+from tradingbot.operations.orders.opposites import against_own
 from tradingbot.operations.orders.resolving import end_ghosts, expire_claims, resolve
 from tradingbot.operations.orders.sending import send
 
@@ -55,6 +56,8 @@ def _finish_all(among: OrderQuerySet, now: datetime, give_up_at: float | None, *
         touched += request_cancel(order, by="its end", now=now)
     for order in _withdrawn(among, now):
         touched += request_cancel(order, by="no entries now", now=now)
+    for order in against_own(among, now=now):
+        touched += request_cancel(order, by="an opposite position on another own account", now=now)
     for order in _left_over(among):
         if order.status in _RESTING and not moves:
             continue
