@@ -102,8 +102,9 @@ def known(account, contract):
         (("strategies", "start"), "NAME: say which strategy, e.g. strategies start overnight_range"),
         (
             ("strategies", "pause"),
-            f"action: invalid choice: 'pause' (choose from 'start', 'stop', 'export', 'import'){HELP}",
+            f"action: invalid choice: 'pause' (choose from 'start', 'stop', 'copy', 'export', 'import'){HELP}",
         ),
+        (("strategies", "copy"), "NAME: say which strategy, e.g. strategies copy overnight_range"),
         (("strategies", "import"), "FILE: say which file, e.g. strategies import strategies.yaml"),
         (("flatten",), "--yes: there is no terminal to ask at; add --yes to do it without a question"),
         (

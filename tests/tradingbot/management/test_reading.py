@@ -218,6 +218,25 @@ def test_strategies_show_what_they_did_today(run, account, contract):
     assert run("strategies", "--json").document[0]["today"] == "denied: The account is halted."
 
 
+def test_a_strategy_is_copied_to_the_accounts_that_can_bear_it(run, contract, account):
+    Account.objects.update(start_balance=150_000, highest_eod_balance=150_000, stage="combine", size=150)
+    poor = make_account(account.login, "150KTC-V2-2", 2, stage="combine", size=150, balance=D(147_000))
+    Account.objects.filter(pk=poor.pk).update(start_balance=150_000, highest_eod_balance=150_000)
+    make_account(account.login, "LFA-3", 3, stage="live", size=150)
+    Strategy.objects.create(name="range", kind="overnight_range", account=account, symbol="MNQ", enabled=True)
+    told = run("strategies", "copy", "range", "--to", "150KTC", "LFA", "--yes", "--json").document
+    assert [(one["account"], one["size"], one["room"]) for one in told] == [
+        ("150KTC-V2-2", 1, "33% of the original's"),
+        ("LFA-3", 0, "0% of the original's"),
+    ]
+    assert told[1]["remark"].startswith("its stage is live")
+    assert not Strategy.objects.get(account=poor).enabled
+    assert run("strategies", "copy", "range").error == (
+        "--to: say which accounts, e.g. strategies copy range --to 50KTC-V2-2 50KTC-V2-3"
+    )
+    assert run("strategies", "copy", "range", "--to", "150KTC", "--yes").code == 1
+
+
 def test_strategies_are_written_to_a_file_and_read_back_from_it(run, contract, account, tmp_path):
     row = Strategy.objects.create(name="overnight_range", kind="overnight_range", account=account, symbol="MNQ")
     file = tmp_path / "strategies.yaml"

@@ -18,31 +18,34 @@ from tradingbot.management.arguments import WrongUsage
 from tradingbot.management.tables import Money, Table
 from tradingbot.management.terminal import TerminalCommand, person
 from tradingbot.models import Strategy, Trade
-from tradingbot.operations import strategies, strategy_files
+from tradingbot.operations import copies, strategies, strategy_files
 
 _SWITCHES = ("start", "stop")
 
 
 class Command(TerminalCommand):
-    help = "List the strategies with what they did today, start or stop one, write them to a file or read it back."
+    help = (
+        "List the strategies with what they did today, start, stop or copy one, write them to a file or read it back."
+    )
     example = "strategies stop overnight_range"
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "action",
             nargs="?",
-            choices=["start", "stop", "export", "import"],
-            help="let NAME trade, or no longer; write all to FILE.yaml; make them what FILE.yaml says",
+            choices=["start", "stop", "copy", "export", "import"],
+            help="let NAME trade, or no longer; put it on more accounts; write all to FILE; make them what it says",
         )
         parser.add_argument(
             "name", nargs="?", metavar="NAME|FILE", help="strategy, or the beginning of its name; a file, - for stdout"
         )
-        parser.add_argument("--yes", action="store_true", help="import without a question")
+        parser.add_argument("--to", nargs="+", default=[], metavar="ACCOUNT", help="accounts that get a copy")
+        parser.add_argument("--yes", action="store_true", help="import or copy without a question")
 
     def handle(self, **options: Any) -> None:
         action = options["action"]
         if action and not options["name"]:
-            if action in _SWITCHES:
+            if action in (*_SWITCHES, "copy"):
                 raise WrongUsage(f"NAME: say which strategy, e.g. strategies {action} overnight_range")
             raise WrongUsage(f"FILE: say which file, e.g. strategies {action} strategies.yaml")
         rows = Strategy.objects.select_related("account")
@@ -54,6 +57,9 @@ class Command(TerminalCommand):
         if action == "import":
             self._import(Path(options["name"]), yes=options["yes"])
             return
+        if action == "copy":
+            self._copy(names.strategy(options["name"]), options["to"], yes=options["yes"])
+            return
         if action:
             chosen = names.strategy(options["name"])
             _switch(action, chosen)
@@ -62,6 +68,34 @@ class Command(TerminalCommand):
         found = [_row(strategy, today) for strategy in rows]
         columns = ("strategy", "account", "symbol", "enabled", "trades", "net", "today")
         self.show(found, Table(found, columns, "no strategy is configured yet; `make run` makes them"))
+
+    def _copy(self, original: Strategy, typed: list[str], *, yes: bool) -> None:
+        if not typed:
+            raise WrongUsage(f"--to: say which accounts, e.g. strategies copy {original} --to 50KTC-V2-2 50KTC-V2-3")
+        try:
+            planned = copies.compare(original, [names.account(name) for name in typed], now=now())
+        except ValueError as error:
+            raise CommandError(f"NAME: {error}") from error
+        told = [
+            {
+                "account": one.account.name,
+                "strategy": None if one.why else one.name,
+                "size": one.size,
+                "room": f"{one.share:.0%} of the original's",
+                "remark": one.why,
+            }
+            for one in planned
+        ]
+        table = Table(told, ("account", "strategy", "size", "room", "remark"), "")
+        good = [one for one in planned if not one.why]
+        if not good:
+            raise CommandError("; ".join(f"{one.account}: {one.why}" for one in planned))
+        self.progress(f"{original} trades {original.typed_parameters().size} {original.symbol} on {original.account}.")
+        self.confirm(
+            f"Make {len(good)} copies, switched off, {', '.join(f'{c.name} ({c.size})' for c in good)}?", yes=yes
+        )
+        copies.make(original, good, by=person(), now=now())
+        self.show(told, table)
 
     def _export(self, name: str, rows: list[Strategy]) -> None:
         text = strategy_files.write(rows)
