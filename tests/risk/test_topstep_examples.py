@@ -14,7 +14,7 @@ import pytest
 
 from market.orders import Side
 from market.sessions import CHICAGO, firm_limit, regular_session, trade_date_of
-from risk import consistency, drawdown, limits, news, payouts, rulebook
+from risk import consistency, costs, drawdown, limits, news, payouts, rulebook
 from risk.consistency import Days
 from risk.costs import ROUND_TURN
 from risk.gate import Code, decide
@@ -178,6 +178,14 @@ def test_section_6_twenty_mnq_one_es_and_two_sil_leave_room_for_sixteen_m2k():
     assert limits.lots([*held, ("M2K", 17)]) > COMBINE_50.max_lots
 
 
+def test_section_6_the_weights_of_every_product():
+    micros = ["MES", "MNQ", "M2K", "MYM", "MCL", "MNG", "MGC", "MHG", "M6A", "M6B", "M6E"]
+    other = dict.fromkeys(micros, D("0.1")) | {"SIL": D("0.2")}  # MBT and MET count 1 although they are micros
+    assert {symbol: limits.weight(symbol) for symbol in BOOK.permitted(TODAY)} == {
+        symbol: other.get(symbol, D(1)) for symbol in BOOK.permitted(TODAY)
+    }
+
+
 @pytest.mark.parametrize(
     ("rules", "levels"),
     [
@@ -332,6 +340,23 @@ def test_section_10_a_later_payout_needs_a_profit_since_the_last_and_no_lockout_
 def test_section_11_four_mnq_in_and_out_cost_4_88():
     assert ROUND_TURN["MNQ"] * 4 == D("4.88")
     assert ROUND_TURN["MNQ"] / 2 == D("0.36") + D("0.25")
+
+
+@pytest.mark.parametrize(
+    ("products", "turn"),
+    [
+        ("ES NQ RTY YM", "3.78"), ("MES MNQ M2K MYM", "1.22"), ("NKD", "5.32"), ("MBT", "2.82"), ("MET", "0.72"),
+        ("CL RB HO", "4.02"), ("MCL", "1.72"), ("QM", "3.42"), ("NG", "4.22"), ("QG", "2.02"), ("MNG", "1.92"),
+        ("GC SI HG PL", "4.32"), ("MGC MHG", "1.92"), ("SIL", "2.72"), ("6A 6B 6C 6E 6J 6S 6M 6N", "4.22"),
+        ("M6A M6B M6E", "1.00"), ("E7", "2.72"), ("ZT ZF", "2.32"), ("ZN TN", "2.62"), ("ZB", "2.76"), ("UB", "2.92"),
+        ("HE LE", "5.22"), ("ZC ZW ZS ZM ZL", "5.28"),
+    ],
+)  # fmt: skip
+def test_section_11_the_table_of_costs_since_october_2026(products, turn):
+    for symbol in products.split():
+        side = costs.of_side(symbol, TODAY)
+        assert (side.fees + side.commissions) * 2 == D(turn)
+    assert costs.of_side("MCL", date(2026, 9, 30)) == costs.Costs(D("0.51"), D("0.25"))  # 1.52 before the surcharge
 
 
 # --- 12. Conduct
