@@ -26,7 +26,7 @@ from risk.rulebook import STALE_AFTER, Rulebook, RulebookInvalid, Stage
 from tradingbot import clock
 from tradingbot.models import Account, PersonalRules, RuleOverride
 from tradingbot.models.rules import OVERRIDABLE
-from tradingbot.operations import progress, rulebooks, rules
+from tradingbot.operations import progress, rulebooks, rules, what_if
 
 
 def rulebook(request: HttpRequest) -> HttpResponse:
@@ -52,6 +52,7 @@ def account(request: HttpRequest, pk: int) -> HttpResponse:
         **admin.site.each_context(request),
         "title": f"Rules and progress of {row}",
         "p": progress.read(row, now=now),
+        **dict(zip(("odds", "no_odds"), what_if.odds(row, now=now), strict=True)),
         "effective": rules.effective(row, trade_date_of(now)),
         "overrides": RuleOverride.objects.filter(account=row),
         "may_change": request.user.has_perm("tradingbot.change_account"),

@@ -142,12 +142,17 @@ def _hours(trades: QuerySet[Trade]) -> list[Hour]:
     return [hours[hour] for hour in sorted(hours)]
 
 
+LEAST_ORDERS = 20
+"""Orders of one strategy from which on its own slippage is told, not that of everything in the product."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What trading a product has really cost: what a simulation may assume.
 
     costs      dollars a contract and side, fees and commissions as the venue told them
-    slippage   ticks on market and stop orders, on average, whole and never below 0
+    slippage   ticks on market and stop orders, on average, whole and never below 0; of the kind of strategy that was
+               asked for as soon as it has enough orders, which are those of its hours
     fills      executions behind the costs; orders: of which the slippage is known
     """
 
@@ -158,10 +163,10 @@ class Measured:
     orders: int
 
 
-def measured(symbol: str, *, since: datetime | None = None) -> Measured | None:
+def measured(symbol: str, *, kind: str = "", since: datetime | None = None) -> Measured | None:
     """Return the costs of a product's real executions, None while the venue has told none."""
     rows = Fill.objects.filter(contract__symbol=symbol, voided=False, estimated=False).select_related(
-        "order", "contract"
+        "order__strategy", "contract"
     )
     fills: Sequence[Fill] = list(rows.filter(at__gte=since) if since else rows)
     if not fills:
@@ -170,15 +175,17 @@ def measured(symbol: str, *, since: datetime | None = None) -> Measured | None:
     paid = sum((fill.fees + fill.commissions for fill in fills), Decimal(0))
     crossed = (OrderType.MARKET, OrderType.STOP)
     slips = [
-        fill.worse_by / fill.contract.tick_size
+        (fill.order.strategy, fill.worse_by / fill.contract.tick_size)
         for fill in fills
         if fill.order is not None and fill.order.type in crossed and fill.worse_by is not None
     ]
-    average = sum(slips, Decimal(0)) / len(slips) if slips else Decimal(0)
+    own = [slip for strategy, slip in slips if strategy is not None and strategy.kind == kind]
+    told = own if len(own) >= LEAST_ORDERS else [slip for _, slip in slips]
+    average = sum(told, Decimal(0)) / len(told) if told else Decimal(0)
     return Measured(
         symbol=symbol,
         costs=(paid / contracts).quantize(_CENT, ROUND_HALF_UP),
         slippage=max(int(average.to_integral_value(ROUND_HALF_UP)), 0),
         fills=len(fills),
-        orders=len(slips),
+        orders=len(told),
     )

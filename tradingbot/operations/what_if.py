@@ -11,6 +11,7 @@ from backtest.outcomes import Rules
 from backtest.prospects import Prospects, Standing, TooFewTrades, fresh, prospects
 from backtest.what_if import RealTrade, Replayed, Settings, what_if
 from market.sessions import trade_date_of
+from risk.rulebook import RulebookInvalid
 from tradingbot.models import Account, CalendarDay, Stage, Strategy, Trade
 from tradingbot.operations import risk_states
 from tradingbot.operations import rules as rules_operations
@@ -60,6 +61,22 @@ def compare(
     except TooFewTrades as error:
         return Compared(before, after, None, str(error))
     return Compared(before, after, (odds[0], odds[1]), "")
+
+
+def odds(account: Account, *, now: datetime) -> tuple[Prospects | None, str]:
+    """Return how likely the account passes, or is lost, if it goes on as it has, or why that cannot be told."""
+    try:
+        judged = rules_of(account, on=trade_date_of(now))
+    except RulebookInvalid:
+        return None, "the rulebook cannot be used"
+    standing = standing_of(account, now=now)
+    if judged is None or standing is None:
+        return None, "balance, start balance, maximum loss or highest end of day are not known"
+    trades = traded(account)
+    try:
+        return prospects(_by_day(trades, _sessions(trades) if trades else []), standing, judged), ""
+    except TooFewTrades as error:
+        return None, str(error)
 
 
 def traded(account: Account, *, strategy: Strategy | None = None, first: date | None = None) -> list[RealTrade]:
@@ -153,4 +170,7 @@ def _sessions(trades: Sequence[RealTrade]) -> list[date]:
 
 
 def _by_day(trades: Sequence[RealTrade], sessions: Sequence[date]) -> list[list[Decimal]]:
-    return [[trade.net for trade in trades if trade.session_date == day] for day in sessions]
+    days: dict[date, list[Decimal]] = {day: [] for day in sessions}
+    for trade in trades:
+        days[trade.session_date].append(trade.net)
+    return list(days.values())

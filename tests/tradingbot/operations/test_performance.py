@@ -120,3 +120,16 @@ def test_measured_costs_are_those_of_real_fills_and_orders(traded):
     assert (found.costs, found.slippage, found.fills, found.orders) == (D("0.61"), 2, 11, 1)
     Fill.objects.update(estimated=True)
     assert performance.measured("MNQ") is None
+
+
+def test_the_slippage_of_a_strategy_is_its_own_once_it_has_enough_orders(traded):
+    anna = Trade.objects.filter(strategy__name="anna").first().strategy
+    late = {"type": OrderType.STOP, "stop_price": D(100)}
+    for _ in range(performance.LEAST_ORDERS):
+        by_hand, own = (traded.order(Role.ENTRY, BUY, 1, strategy=strategy, **late) for strategy in (None, anna))
+        traded.fill(BUY, 1, "101.00", order=by_hand)
+        traded.fill(BUY, 1, "100.00", order=own)
+    told = performance.measured("MNQ", kind=anna.kind)
+    assert (told.slippage, told.orders) == (0, performance.LEAST_ORDERS)
+    everything = performance.measured("MNQ", kind="ema_cross")
+    assert (everything.slippage, everything.orders) == (2, 2 * performance.LEAST_ORDERS)

@@ -76,6 +76,7 @@ def test_odds_are_told_from_where_the_account_stands(filling):
     near = what_if.compare(account, Settings(size=2), rules=None, now=filling.at)
     assert near.odds[0].breaches_today < near.odds[1].breaches_today
     assert near.odds[0].breaches > found.odds[0].breaches
+    assert what_if.odds(account, now=filling.at) == (near.odds[0], "")
     fresh = what_if.compare(account, Settings(), rules=backtests.rules_of("combine-150", NOW.date()), now=filling.at)
     assert fresh.odds[0].breaches < near.odds[0].breaches
 
@@ -86,3 +87,4 @@ def test_without_limits_there_are_no_odds_and_it_says_why(filling):
     filling.account.refresh_from_db()
     found = what_if.compare(filling.account, Settings(), rules=None, now=filling.at)
     assert (found.odds, found.why) == (None, "start balance or maximum loss of the account are not set")
+    assert what_if.odds(filling.account, now=filling.at)[1].endswith("are not known")

@@ -109,7 +109,7 @@ def wish_of(options: dict[str, Any], symbol: str) -> backtests.Wish:
 
     with refused():
         kind, values = backtests.configured(options["strategy"])
-        measured = _measured(symbol) if options["costs"] == "measured" else None
+        measured = _measured(symbol, kind) if options["costs"] == "measured" else None
         slippage = options["slippage"]
         if slippage is None:
             slippage = 1 if measured is None else measured.slippage
@@ -128,8 +128,8 @@ def wish_of(options: dict[str, Any], symbol: str) -> backtests.Wish:
     return wish
 
 
-def _measured(symbol: str) -> performance.Measured:
-    found = performance.measured(symbol)
+def _measured(symbol: str, kind: str) -> performance.Measured:
+    found = performance.measured(symbol, kind=kind)
     if found is None:
         raise ValueError(f"--costs: no execution of {symbol} has told its costs yet; use table")
     return found

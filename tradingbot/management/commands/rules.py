@@ -6,13 +6,14 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from backtest.prospects import Prospects
 from market.sessions import trade_date_of
 from tradingbot.clock import now
 from tradingbot.management import names
 from tradingbot.management.tables import Table, money
 from tradingbot.management.terminal import TerminalCommand
 from tradingbot.models import Account
-from tradingbot.operations import progress, rules
+from tradingbot.operations import progress, rules, what_if
 
 
 class Command(TerminalCommand):
@@ -25,7 +26,8 @@ class Command(TerminalCommand):
     def handle(self, **options: Any) -> None:
         account = names.account(options["name"]) if options["name"] else self.account()
         found = progress.read(account, now=now())
-        facts = _facts(account, found)
+        odds, why = what_if.odds(account, now=now())
+        facts = _facts(account, found) | _odds(odds)
         rows = [
             {"rule": row.title, "value": row.text, "from": f"{row.origin}{': ' if row.reason else ''}{row.reason}"}
             for row in rules.effective(account, trade_date_of(now()))
@@ -33,10 +35,11 @@ class Command(TerminalCommand):
         days = [{"session": day, "net": money(net, signed=True)} for day, net in reversed(found.days)]
         sentences = [*found.warnings, *found.missing]
         self.show(
-            facts | {"sentences": sentences, "days": days, "rules": rows},
+            facts | {"without_odds": why or None, "sentences": sentences, "days": days, "rules": rows},
             facts,
             "",
             *sentences,
+            *([f"No odds: {why}."] if why else []),
             "",
             Table(days, ("session", "net"), "no day has ended with a result yet", "days"),
             "",
@@ -64,3 +67,9 @@ def _facts(account: Account, found: progress.Progress) -> dict[str, Any]:
         "days_traded": found.days_traded,
         "trades_today": len(found.traded.held),
     }
+
+
+def _odds(odds: Prospects | None) -> dict[str, Any]:
+    """Return shares between 0 and 1, None where they cannot be told."""
+    told = {} if odds is None else {"passes": odds.passes, "lost": odds.breaches, "lost_today": odds.breaches_today}
+    return {f"odds_{name}": told.get(name) for name in ("passes", "lost", "lost_today")}
