@@ -32,12 +32,13 @@ def weight(symbol: str) -> Decimal | None:
 
 def lots(sizes: Iterable[tuple[str, int]]) -> Decimal | None:
     """Return the mini-equivalents of (symbol, contracts) pairs; long and short add up. None if one is unknown."""
-    counts: dict[str, int] = {}
+    total = Decimal(0)
     for symbol, quantity in sizes:
-        counts[symbol] = counts.get(symbol, 0) + abs(quantity)
-    if not counts.keys() <= PRODUCTS.keys():
-        return None
-    return sum((PRODUCTS[symbol].weight * count for symbol, count in counts.items()), Decimal(0))
+        known = PRODUCTS.get(symbol)
+        if known is None:
+            return None
+        total += known.weight * abs(quantity)
+    return total
 
 
 def entries_until(session: Session) -> datetime:

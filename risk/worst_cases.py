@@ -41,12 +41,13 @@ def worst_case(exposures: Iterable[Exposure], *, slippage: int) -> WorstCase | N
         if ticks is None:
             return None
         contract, quantity = item.contract, item.quantity
-        name = contract.id
-        if name not in sums:
+        sums_of = sums.get(contract.id)
+        if sums_of is None:
             if contract.symbol not in ROUND_TURN:
                 return None
-            sums[name], contracts[name] = [0, 0, 0, 0], contract
-        sums_of, at = sums[name], 0 if item.is_position else 2
+            sums_of = sums[contract.id] = [0, 0, 0, 0]
+            contracts[contract.id] = contract
+        at = 0 if item.is_position else 2
         if ticks + slippage > 0:
             sums_of[at] += (ticks + slippage) * quantity
         sums_of[at + 1] += quantity
