@@ -45,7 +45,7 @@ class Clearing:
             at,
             filled=order.filled + quantity,
             fill_cost=order.fill_cost + quantity * price,
-            status=Status.FILLED if done else order.status,
+            status=Status.FILLED if done else Status.OPEN,
             updated_at=order.updated_at,  # as seen at the real venue: not the time of the fill
         )
         self._book(order, quantity, price, at)

@@ -15,6 +15,7 @@ from brokers.simulated.market import Market, last_price
 from brokers.simulated.products import Listing, is_active, listed, listing
 from brokers.simulated.records import IN_FLIGHT, Account, Order, Position, Status, Type
 from brokers.simulated.tickets import Close, Modify, OneOrder, PartialClose, Place
+from brokers.simulated.timers import Timers
 from market.orders import Side
 
 LONGEST_TAG = 64
@@ -24,13 +25,23 @@ class Desk:
     """Takes or refuses. The caller holds a transaction and has walked the market to the time of the request."""
 
     def __init__(
-        self, ledger: Ledger, clearing: Clearing, market: Market, behaviour: Behaviour, faults: Faults
+        self,
+        ledger: Ledger,
+        clearing: Clearing,
+        market: Market,
+        behaviour: Behaviour,
+        faults: Faults,
+        timers: Timers,
     ) -> None:
         self._ledger = ledger
         self._clearing = clearing
         self._market = market
         self._behaviour = behaviour
         self._faults = faults
+        self._timers = timers
+        for order in ledger.in_flight():
+            if order.status is Status.PENDING:
+                self._work_later(order)
 
     def place(self, ticket: Place, at: datetime) -> int | Refusal:
         account, month = self._ledger.account(ticket.account_id), listing(ticket.contract_id)
@@ -66,7 +77,7 @@ class Desk:
             contract_id=month.contract.id,
             created_at=at,
             updated_at=at,
-            status=Status.OPEN,
+            status=Status.PENDING,
             type=terms.type,
             side=terms.side,
             size=terms.size,
@@ -99,9 +110,25 @@ class Desk:
                 )
                 self._clearing.accept(leg)
                 stop_id = leg.id
-        if terms.type is Type.MARKET:
-            self._fill_at_market(entry, month, at)
+        if self._behaviour.pending:
+            self._work_later(entry)
+        else:
+            self._work(entry.id, at)
         return entry.id
+
+    def _work_later(self, order: Order) -> None:
+        due_at = order.created_at + timedelta(seconds=self._behaviour.pending)
+        self._timers.set(due_at, lambda at: self._work(order.id, at))
+
+    def _work(self, order_id: int, at: datetime) -> None:
+        """Let an order that was taken work, unless it has ended meanwhile or was never committed."""
+        order = self._ledger.order(order_id)
+        if order is None or order.status is not Status.PENDING:
+            return
+        if order.type is Type.MARKET:
+            self._fill_at_market(order, listed(order.contract_id), at)
+        else:
+            self._clearing.change(order, at, status=Status.OPEN)
 
     def _reject(self, ticket: Place, at: datetime, code: Placing, message: str) -> Refusal:
         """Store the order as rejected, which uses up its tag, and return the refusal."""
@@ -172,12 +199,18 @@ class Desk:
             return Refusal(codes.ORDER_REJECTED, f"{month.name} is not in an active trading status.")
         side = Side.SELL if position.quantity > 0 else Side.BUY
         self._accept(account, month, rules.Terms(side, Type.MARKET, size or abs(position.quantity)), None, at)
-        if self._behaviour.close_cancels_legs:
-            for order in self._ledger.in_flight():
-                same = order.account_id == account.id and order.contract_id == month.contract.id
-                if same and order.parent_id is not None and order.status is Status.OPEN:
-                    self._clearing.cancel(order, at)
+        if self._behaviour.legs_after_close:
+            due_at = at + timedelta(seconds=self._behaviour.legs_after_close)
+            self._timers.set(due_at, lambda at: self._remove_legs(account.id, month.contract.id, at))
+        elif self._behaviour.legs_after_close is not None:
+            self._remove_legs(account.id, month.contract.id, at)
         return None
+
+    def _remove_legs(self, account_id: int, contract_id: str, at: datetime) -> None:
+        for order in self._ledger.in_flight():
+            same = order.account_id == account_id and order.contract_id == contract_id
+            if same and order.parent_id is not None and order.status is Status.OPEN:
+                self._clearing.cancel(order, at)
 
     def _fill_at_market(self, order: Order, month: Listing, at: datetime) -> None:
         """Fill at the price of the moment; what a partial fill leaves goes on as the market walks."""

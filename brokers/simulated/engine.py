@@ -23,7 +23,9 @@ from brokers.simulated.ledger import Ledger, instant, micros
 from brokers.simulated.market import Market
 from brokers.simulated.products import Listing, listing
 from brokers.simulated.records import Account
+from brokers.simulated.switches import Switchboard
 from brokers.simulated.tickets import Body, Close, Modify, OneOrder, PartialClose, Place
+from brokers.simulated.timers import Timers
 from brokers.simulated.walk import Walk
 
 T = TypeVar("T", bound=Body)
@@ -35,17 +37,25 @@ class Venue:
     A mutation is committed before it returns, refused ones too. Methods raise `Refusal`. Safe for several threads.
     """
 
-    def __init__(self, ledger: Ledger, market: Market, behaviour: Behaviour = Behaviour()) -> None:  # noqa: B008  frozen
+    def __init__(
+        self,
+        ledger: Ledger,
+        market: Market,
+        behaviour: Behaviour | None = None,
+        event_switches: EventSwitches | None = None,
+    ) -> None:
         self.ledger = ledger
-        self.behaviour = behaviour
+        self.behaviour = behaviour = behaviour or Behaviour()
         self.market = market
-        self.event_switches = EventSwitches()
+        self.event_switches = event_switches or EventSwitches()
+        self.switches = Switchboard(self.behaviour, self.event_switches)
         self.listener: Callable[[list[tuple[str, dict[str, Any]]]], None] | None = None
         """Told of the events of each commit, in whichever thread it happened."""
         self.history = History(market)
         self._clearing = Clearing(ledger)
         self.faults = Faults()
-        self._desk = Desk(ledger, self._clearing, market, behaviour, self.faults)
+        self._timers = Timers()
+        self._desk = Desk(ledger, self._clearing, market, behaviour, self.faults, self._timers)
         self._happenings = Happenings(ledger, self._clearing, market, self._desk.place)
         self._walk = Walk(ledger, self._clearing, market, behaviour)
         self._lock = threading.RLock()
@@ -79,9 +89,11 @@ class Venue:
             self.ledger.keep("walked_to", str(micros(at)))
 
     def advance(self, now: datetime) -> None:
-        """Let the market run up to the last whole piece of a minute before `now`."""
+        """Let the market run up to the last whole piece of a minute before `now`, or what else is due by then."""
         with self._lock:
-            whole = self._walk.last_boundary(now)
+            whole, due_at = self._walk.last_boundary(now), self._timers.next()
+            if due_at is not None and due_at <= now:
+                whole = max(whole, due_at)
             if self._walked_to is None:
                 self._walked_to = now
             elif whole > self._walked_to:
@@ -162,7 +174,14 @@ class Venue:
         return outcome
 
     def _go(self, to: datetime) -> None:
-        """Let the market act on the orders up to `to`."""
+        """Let the market act on the orders up to `to`, and do on the way what was to be done later."""
+        for due_at, act in self._timers.until(to):
+            at = max(due_at, self._walked_to or due_at)
+            self._run(at)
+            act(at)
+        self._run(to)
+
+    def _run(self, to: datetime) -> None:
         start, self._walked_to = self._walked_to or to, to
         if self._walk.run(start, to):
             self.ledger.keep("walked_to", str(micros(to)))
@@ -171,7 +190,7 @@ class Venue:
     def _committed(self) -> Iterator[None]:
         """One transaction; what fails inside leaves the venue as it was."""
         with self._lock:
-            walked_to = self._walked_to
+            walked_to, waiting = self._walked_to, self._timers.waiting()
             reads, self._reads = self._reads, []
             try:
                 with self.ledger.transaction():
@@ -180,6 +199,7 @@ class Venue:
                     yield
             except BaseException:
                 self._walked_to, self._reads = walked_to, reads + self._reads
+                self._timers.put_back(waiting)
                 self._clearing.events.clear()
                 raise
             events = self._clearing.events.copy()

@@ -26,15 +26,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from brokers.simulated import faults_hubs
 from brokers.simulated.engine import Venue
 from brokers.simulated.faults import Effect, Faults, Lag, Legless, Rule, Skew, Strike
 from brokers.simulated.faults_events import BothSides, CanTrade, Fill, Foreign, Void
 from brokers.simulated.faults_hubs import EndTokens, HubFault
+from brokers.simulated.switches import Switch
 from brokers.simulated.tokens import Tokens
 
 _decode = msgspec.json.Decoder(
-    Rule | Lag | Skew | Legless | HubFault | EndTokens | Fill | BothSides | Foreign | Void | CanTrade
+    Rule | Lag | Skew | Legless | Switch | HubFault | EndTokens | Fill | BothSides | Foreign | Void | CanTrade
 ).decode
 _PAGE = "<html><head><title>502 Bad Gateway</title></head><body>the proxy is tired</body></html>"
 _late: set[asyncio.Task[None]] = set()  # the loop itself would forget them
@@ -128,15 +128,17 @@ class Counter:
                     account = request.query_params.get("account")
                     faults.clear(None if account is None else int(account))
                     if account is None:
-                        faults_hubs.reset(self._venue.event_switches)
+                        self._venue.switches.reset()
         except (msgspec.MsgspecError, ValueError) as error:
             return JSONResponse({"error": str(error)}, status_code=400)
-        return JSONResponse({"faults": faults.report() + faults_hubs.report(self._venue.event_switches)})
+        return JSONResponse({"faults": faults.report() + self._venue.switches.report()})
 
     def _take(self, asked: Any) -> None:
         match asked:
             case Rule() | Lag() | Skew() | Legless():
                 self._venue.faults.add(asked)
+            case Switch():
+                self._venue.switches.turn(asked.values)
             case HubFault():
                 asked.apply(self._venue.event_switches)
             case EndTokens():

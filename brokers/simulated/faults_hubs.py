@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -34,16 +33,3 @@ class HubFault(msgspec.Struct, tag="hubs", forbid_unknown_fields=True):
 
 class EndTokens(msgspec.Struct, tag="end_tokens", forbid_unknown_fields=True):
     """Every token that the venue has given is refused from now on; connections of the hubs go on."""
-
-
-def reset(switches: EventSwitches) -> None:
-    """Let the hubs behave as they should again."""
-    for name, value in asdict(EventSwitches()).items():
-        setattr(switches, name, value)
-
-
-def report(switches: EventSwitches) -> list[dict[str, Any]]:
-    """Return the switches that are not as they should be, in the shape of a fault; nothing when all are."""
-    usual = asdict(EventSwitches())
-    changed = {name: value for name, value in asdict(switches).items() if value != usual[name]}
-    return [{"type": "hubs"} | changed] if changed else []

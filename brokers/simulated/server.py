@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,7 +36,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 PERIOD = 0.05
 """Machine seconds between two looks at the market."""
 LONGEST_BODY = 65_536
-INVALID_CREDENTIALS, EXPIRED = 3, 3
+INVALID_CREDENTIALS, EXPIRED, UNAUTHORISED = 3, 3, 1
 
 
 def create_app(
@@ -105,9 +106,9 @@ class _FrontDesk:
             try:
                 claims = self.tokens.check(_token(request))
             except BadToken:
-                return self._answered(request, Response(status_code=401))
-            if not throttle.take(claims["sub"].casefold()):
-                return self._answered(request, Response(status_code=429))
+                return self._unauthorised(request)
+            if wait := throttle.take(claims["sub"].casefold(), fixed=self._venue.behaviour.window == "fixed"):
+                return self._busy(request, wait)
             try:
                 ask = decode(body if len(body) <= LONGEST_BODY else b"")
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -141,21 +142,25 @@ class _FrontDesk:
         return self._answered(request, _envelope({"token": self.tokens.give(ask.user_name)}))
 
     async def validate(self, request: Request) -> Response:
+        strike = self._venue.faults.strike(request.url.path, b"")
+        return self._validate(request) if strike is None else await play(strike, lambda: self._validate(request))
+
+    def _validate(self, request: Request) -> Response:
         try:
             claims = self.tokens.check(_token(request))
         except ExpiredToken:
             if self._venue.behaviour.after_expiry == "code_3":
                 return self._answered(request, _envelope({"newToken": None}, EXPIRED))
-            return self._answered(request, Response(status_code=401))
+            return self._unauthorised(request)
         except BadToken:
-            return self._answered(request, Response(status_code=401))
+            return self._unauthorised(request)
         return self._answered(request, _envelope({"newToken": self.tokens.give(claims["sub"])}))
 
     async def logout(self, request: Request) -> Response:
         try:
             claims = self.tokens.check(_token(request))
         except BadToken:
-            return self._answered(request, Response(status_code=401))
+            return self._unauthorised(request)
         self.tokens.end(claims["jti"])
         return self._answered(request, _envelope({}))
 
@@ -166,6 +171,18 @@ class _FrontDesk:
             return Response(status_code=404)
         with self._venue.looking(self._now()) as at:
             return _json(dump(self._venue.ledger, at, after=int(after)))
+
+    def _unauthorised(self, request: Request) -> Response:
+        response = Response(status_code=401)
+        if self._venue.behaviour.unauthorised == "envelope":
+            response = _envelope({}, UNAUTHORISED, "Unauthorized")
+            response.status_code = 401
+        return self._answered(request, response)
+
+    def _busy(self, request: Request, wait: float) -> Response:
+        told = self._venue.behaviour.busy == "retry_after"
+        headers = {"retry-after": str(math.ceil(wait))} if told else None
+        return self._answered(request, Response(status_code=429, headers=headers))
 
     def _answered(self, request: Request, response: Response) -> Response:
         self._venue.note_read(request.url.path, self._now(), response.status_code)

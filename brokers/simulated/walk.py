@@ -86,7 +86,7 @@ class Walk:
         if whole is None:
             return False
         bar = path(whole).piece(offset(whole, begin), offset(whole, until))
-        resting = self._resting(orders)
+        resting = self._resting(_live(orders))
         outcome = step(bar, resting, slippage=self._behaviour.slippage)
         for fill in outcome.fills:
             self._clearing.fill(fill.order_id, fill.quantity, fill.price, until - _INSTANT)
@@ -125,3 +125,9 @@ class Walk:
             if order is not None:
                 self._clearing.change(order, at, stop=resting.price)
         return bool(moved)
+
+
+def _live(orders: Sequence[Order]) -> list[Order]:
+    """Return what may fill: neither what is still pending nor the legs that hang on it."""
+    pending = {order.id for order in orders if order.status is Status.PENDING}
+    return [order for order in orders if not pending & {order.id, order.parent_id}]

@@ -61,9 +61,17 @@ def test_credentials_are_any_unless_told():
 def test_the_window_slides_and_each_key_has_its_own():
     seconds = [0.0]
     throttle = Throttle(3, 60, lambda: seconds[0])
-    assert [throttle.take("a") for _ in range(4)] == [True, True, True, False]
-    assert throttle.take("b")
-    seconds[0] = 59.9
-    assert not throttle.take("a")
+    assert [throttle.take("a") for _ in range(4)] == [0, 0, 0, 60]
+    assert throttle.take("b") == 0
+    seconds[0] = 59.5
+    assert throttle.take("a") == 0.5
     seconds[0] = 60
-    assert [throttle.take("a") for _ in range(4)] == [True, True, True, False]
+    assert [throttle.take("a") for _ in range(4)] == [0, 0, 0, 60]
+
+
+def test_a_fixed_window_begins_with_its_first_request():
+    seconds = [0.0]
+    throttle = Throttle(3, 60, lambda: seconds[0])
+    for at, waits in ((0, 0), (50, 0), (55, 0), (59, 1), (60, 0), (61, 0), (62, 0), (63, 57)):
+        seconds[0] = at
+        assert throttle.take("a", fixed=True) == waits

@@ -121,6 +121,7 @@ def test_options_reach_the_venue(tmp_path):
     ledger = tmp_path / "venue.sqlite3"
     Ledger(ledger).close()
     options = ("--replay", f"mnq={bars}", "--slippage", "3", "--partials", "2", "--user", "me", "--key", "mine")
+    options += ("--switch", "bars_order=oldest", "--switch", "commissions=false", "--switch", "bad_token=403")
     options += ("--fresh", "--account", "PRAC-1:150000.50", "--ledger", str(ledger))
     with running(tmp_path, *options) as http:
         assert http.post("/api/Auth/loginKey", json={"userName": "demo", "apiKey": "demo"}).json()["errorCode"] == 3
@@ -132,6 +133,8 @@ def test_options_reach_the_venue(tmp_path):
         http.post("/api/Order/place", json=order)
         (trade,) = http.post("/api/Trade/search", json={"accountId": 1001}).json()["trades"]
         assert (trade["price"], trade["size"]) == (21001.25, 2)
+        assert "commissions" not in trade
+        assert http.post("/hubs/user/negotiate", headers={"authorization": "Bearer no"}).status_code == 403
     assert ledger.with_name("venue.sqlite3.bak").exists()
 
 
@@ -142,6 +145,9 @@ def test_options_reach_the_venue(tmp_path):
     (("--segments", "7"), "segments 7"),
     (("--slippage", "-1"), "slippage -1"),
     (("--partials", "0"), "partial 0"),
+    (("--switch", "bars_order"), "write NAME=VALUE"),
+    (("--switch", "bars_order=random"), "random"),
+    (("--switch", "gravity=off"), "unknown switches gravity"),
     (("--port", "99999"), "VENUE_PORT: cannot listen on 127.0.0.1:99999"),
     (("--account", "PRAC"), "write NAME:BALANCE"),
     (("--account", "PRAC:much"), "write NAME:BALANCE"),

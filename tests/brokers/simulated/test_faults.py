@@ -192,6 +192,46 @@ def test_the_hubs_do_what_they_are_told_until_it_is_ended(venue: Served):
     assert switches == EventSwitches()
 
 
+def test_switches_are_turned_while_the_venue_runs_and_stand_as_before_in_the_end(venue: Served):
+    venue.stage.market.add(venue.stage.at, 20000, 20001, 19999, 20000)
+    venue.stage.wait(60)
+    window = {"live": False, "startTime": "2026-11-18T14:00:00Z", "endTime": "2026-11-18T15:00:00Z"}
+    wanted = {"contractId": MNQ, "unit": 2, "unitNumber": 1, "limit": 10, "includePartialBar": False}
+
+    def minutes() -> list[str]:
+        return [bar["t"][14:16] for bar in venue.ask("History/retrieveBars", **window, **wanted).json()["bars"]]
+
+    assert minutes() == ["30", "29"]
+    changed = {"type": "switch", "values": {"bars_order": "oldest", "bracket_ticks": "positive", "commissions": False}}
+    assert venue.fault("switch", values={"bars_order": "oldest", "bracket_ticks": "positive", "commissions": "false"})
+    assert minutes() == ["29", "30"]
+    bracket = {"stopLossBracket": {"ticks": 40, "type": STOP}, "takeProfitBracket": {"ticks": 60, "type": LIMIT}}
+    assert venue.place("positive", **bracket).json()["success"]
+    assert venue.fault("switch", values={"form": "bare", "second_login": "evicted", "bad_token": "403"}).json() == {
+        "faults": [changed, {"type": "hubs", "form": "bare", "second_login": "evicted", "bad_token": 403}]
+    }
+    venue.http.delete("/_faults", headers={"authorization": f"Bearer {TOKEN}"})
+    assert minutes() == ["30", "29"]
+    assert not venue.place("signed", **bracket).json()["success"]
+
+
+def test_what_comes_with_401_and_429_is_a_switch(venue: Served):
+    venue.fault("switch", values={"unauthorised": "envelope", "busy": "retry_after", "window": "fixed"})
+    accounts = [venue.ask("Account/search", onlyActiveAccounts=True) for _ in range(201)]
+    assert [answer.status_code for answer in accounts] == [200] * 200 + [429]
+    assert 1 <= int(accounts[-1].headers["retry-after"]) <= 60
+    venue.http.headers["authorization"] = "Bearer nonsense"
+    refused = venue.ask("Account/search", onlyActiveAccounts=True)
+    assert (refused.status_code, refused.json()["success"]) == (401, False)
+    venue.fault("switch", values={"unauthorised": "empty"})
+    assert venue.ask("Account/search", onlyActiveAccounts=True).content == b""
+
+
+def test_the_exchange_of_a_token_may_fail(venue: Served):
+    venue.rule("error_before", "validate")
+    assert [venue.http.post("/api/Auth/validate").status_code for _ in range(2)] == [500, 200]
+
+
 def test_a_token_that_was_ended_is_refused_and_a_new_one_is_not(venue: Served):
     assert venue.ask("Account/search", onlyActiveAccounts=True).status_code == 200
     venue.fault("end_tokens")
@@ -222,6 +262,10 @@ def test_a_venue_without_a_token_has_no_faults():
         {"type": "rule", "effect": "busy", "when": "always"},
         {"type": "fill", "order_id": 1},
         {"type": "void", "execution_id": 1},
+        {"type": "switch", "values": {"bars_order": "random"}},
+        {"type": "switch", "values": {"pending": -1}},
+        {"type": "switch", "values": {"segments": 1}},
+        {"type": "switch", "values": {"gravity": "off"}},
         {"type": "both_sides", "account_id": 1},
         {},
     ],

@@ -8,6 +8,8 @@ from decimal import Decimal as D
 import pytest
 
 from brokers.simulated.behaviour import Behaviour
+from brokers.simulated.engine import Venue
+from brokers.simulated.ledger import Ledger
 from brokers.simulated.records import Status
 from tests.brokers.simulated.stage import BUY, LIMIT, MARKET, SELL, START, STOP, TRAILING, Stage
 
@@ -214,12 +216,45 @@ def test_working_orders_may_survive_the_close():
 
 
 def test_closing_leaves_the_legs_working_unless_the_venue_is_told_otherwise():
-    for behaviour, expected in ((Behaviour(), Status.OPEN), (Behaviour(close_cancels_legs=True), Status.CANCELLED)):
+    for behaviour, expected in ((Behaviour(), Status.OPEN), (Behaviour(legs_after_close=0), Status.CANCELLED)):
         stage = Stage(behaviour)
         entry = stage.place(MARKET, BUY, 2, sl=-40, tp=40)
         stage.close()
         assert stage.position is None
         assert [leg.status for leg in stage.legs(entry)] == [expected] * 2
+
+
+def test_a_close_may_take_the_legs_along_some_seconds_later():
+    stage = Stage(Behaviour(legs_after_close=2.5))
+    entry = stage.place(MARKET, BUY, 2, sl=-40, tp=40)
+    stage.close()
+    stage.wait(2.4)
+    assert [leg.status for leg in stage.legs(entry)] == [Status.OPEN] * 2
+    stage.wait(0.1)
+    assert [leg.status for leg in stage.legs(entry)] == [Status.CANCELLED] * 2
+
+
+def test_an_order_that_is_pending_works_after_its_seconds_and_not_before():
+    stage = Stage(Behaviour(pending=2))
+    entry = stage.place(MARKET, BUY, sl=-40, tp=40)
+    cancelled = stage.place(LIMIT, BUY, limit_price=20005)
+    stage.market.add(stage.at, 20000, 20030, 20000, 20030)  # half a point a second
+    stage.wait(1.5)
+    assert (stage.order(entry).status, stage.fills) == (Status.PENDING, [])
+    stage.cancel(cancelled)
+    stage.wait(0.5)
+    assert (stage.order(entry).status, stage.prices) == (Status.FILLED, [20001])
+    assert [leg.status for leg in stage.legs(entry)] == [Status.OPEN] * 2
+    assert stage.order(cancelled).status is Status.CANCELLED
+
+
+def test_a_pending_order_of_a_venue_that_was_restarted_works(tmp_path):
+    stage = Stage(Behaviour(pending=2), ledger=tmp_path / "ledger.sqlite3")
+    order = stage.place(LIMIT, BUY, limit_price=19990)
+    stage.venue.shut()
+    stage.venue = Venue(Ledger(tmp_path / "ledger.sqlite3"), stage.market, Behaviour(pending=2))
+    stage.wait(2)
+    assert stage.order(order).status is Status.OPEN
 
 
 def test_a_close_is_an_untagged_market_order_of_the_other_side():

@@ -49,6 +49,18 @@ def test_conditions_are_listed(stage: Stage):
     assert [one["type"] for one in fault("clear", "--account", str(stage.account_id))] == ["skew", "legless"]
 
 
+def test_switches_are_turned_by_name(stage: Stage):
+    assert fault("switch", "pending=2.5", "commissions=false", "form=bare") == [
+        {"type": "switch", "values": {"pending": 2.5, "commissions": False}},
+        {"type": "hubs", "form": "bare"},
+    ]
+    with pytest.raises(CommandError, match="unknown switches gravity"):
+        fault("switch", "gravity=off")
+    with pytest.raises(CommandError, match="write NAME=VALUE"):
+        fault("switch", "gravity")
+    assert fault("clear") == []
+
+
 def test_things_happen_at_the_venue(stage: Stage):
     order_id = stage.place(LIMIT, BUY, 2, limit_price=19_990)
     fault("fill", str(order_id), "--quantity", "1")

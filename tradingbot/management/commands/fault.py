@@ -15,6 +15,8 @@ from brokers.simulated.faults import CALLS, Effect, Lag, Legless, Rule, Skew
 from brokers.simulated.faults_events import BothSides, CanTrade, Fill, Foreign, Void
 from brokers.simulated.faults_http import token_file
 from brokers.simulated.faults_hubs import EndTokens, HubFault
+from brokers.simulated.switches import Switch
+from brokers.simulated.switches import typed as typed_switches
 
 _HUB_SWITCHES = {
     "silent": "no event leaves, pings go on",
@@ -58,6 +60,8 @@ class Command(BaseCommand):
             hubs.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=None, help=words)
         hubs.add_argument("--drop", choices=["user", "market", "both"], help="cut these connections once")
         hubs.add_argument("--refuse", type=int, metavar="STATUS", help="of every new connection; `clear` ends it")
+        switch = kinds.add_parser("switch", help="how the venue behaves where nobody documents the real one")
+        switch.add_argument("switch", nargs="+", metavar="NAME=VALUE", help="e.g. bars_order=oldest form=bare")
         kinds.add_parser("tokens", help="every token that was given is refused from now on")
         fill = kinds.add_parser("fill", help="a working order is filled at the last price")
         fill.add_argument("order", type=int, help="the venue's id")
@@ -82,7 +86,10 @@ class Command(BaseCommand):
             token = token_file(settings.VENUE_LEDGER).read_text()
         except OSError as error:
             raise CommandError(f"no venue of this installation has run: {error}") from error
-        method, params, body = _request(options)
+        try:
+            method, params, body = _request(options)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
         try:
             answer = httpx.request(
                 method,
@@ -131,6 +138,8 @@ def _fault(typed: argparse.Namespace) -> Any:
         case "hubs":
             names = HubFault.__struct_fields__
             return HubFault(**{name: value for name in names if (value := getattr(typed, name)) is not None})
+        case "switch":
+            return Switch(typed_switches(typed.switch))
         case "tokens":
             return EndTokens()
         case "fill":

@@ -14,10 +14,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from brokers.simulated.behaviour import Behaviour
 from brokers.simulated.engine import Venue
+from brokers.simulated.events import EventSwitches
 from brokers.simulated.generator import GeneratedMarket
 from brokers.simulated.ledger import Ledger
 from brokers.simulated.market import Market
 from brokers.simulated.replay import ReplayedMarket
+from brokers.simulated.switches import Switchboard, typed
 from tradingbot import clock
 
 ACCOUNT = "50KTC-V2-DEMO-1:50000"
@@ -49,6 +51,13 @@ class Command(BaseCommand):
         )
         add("--partials", type=int, metavar="N", help="fill at most N contracts of an order at once; default whole")
         add("--mode", choices=["auto_oco", "position"], default="auto_oco", help="bracket mode of the accounts")
+        add(
+            "--switch",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="how it behaves where nobody documents the real one; repeatable (docs/brokers/simulated.md)",
+        )
         add("--ledger", type=Path, default=settings.VENUE_LEDGER, help="file of the ledger (VENUE_LEDGER)")
         add("--fresh", action="store_true", help="begin a new ledger, keep the old one as .bak")
         add(
@@ -71,9 +80,11 @@ class Command(BaseCommand):
 
         path = options["ledger"] or settings.VAR_DIR / "venue.sqlite3"
         try:
-            behaviour, market, replayed = _behaviour(options), *_market(options)
+            behaviour, events = _behaviour(options), EventSwitches()
+            Switchboard(behaviour, events).turn(typed(options["switch"]))
+            market, replayed = _market(options)
             with _listen(options["host"], options["port"]) as listening:
-                venue = _venue(path, market, behaviour, options)
+                venue = _venue(path, market, behaviour, events, options)
                 credentials = Credentials(options["user"], options["key"])
                 app = create_app(
                     venue,
@@ -118,7 +129,7 @@ def _market(options: dict[str, Any]) -> tuple[Market, str]:
     return market, f", replays {', '.join(spans)}"
 
 
-def _venue(path: Path, market: Market, behaviour: Behaviour, options: dict[str, Any]) -> Venue:
+def _venue(path: Path, market: Market, behaviour: Behaviour, events: EventSwitches, options: dict[str, Any]) -> Venue:
     """Return the venue on its ledger, with its accounts.
 
     A rehearsal that has not started begins a new ledger when the old one is of a later time. Raises ValueError for a
@@ -126,11 +137,11 @@ def _venue(path: Path, market: Market, behaviour: Behaviour, options: dict[str, 
     """
     if options["fresh"]:
         _put_away(path)
-    venue, now = Venue(Ledger(path), market, behaviour), clock.now()
+    venue, now = Venue(Ledger(path), market, behaviour, events), clock.now()
     if venue.walked_to is not None and venue.walked_to > now + _TOLERANCE:
         venue.shut()
         if not clock.clock.started():
-            return _venue(path, market, behaviour, options | {"fresh": True})
+            return _venue(path, market, behaviour, events, options | {"fresh": True})
         raise ValueError(
             f"{path} ends at {venue.walked_to:%F %T} UTC and the clock says {now:%F %T}: "
             "it belongs to another rehearsal, start with --fresh to begin a new one"
