@@ -117,6 +117,7 @@ VENUE_KEY = env("VENUE_KEY", default="demo")
 VENUE_LEDGER = Path(env("VENUE_LEDGER", default="") or VAR_DIR / "venue.sqlite3")
 VENUE_SEED = _number("VENUE_SEED", 7, most=2**31)
 VENUE_REPLAY = env.list("VENUE_REPLAY", default=[])
+VENUE_FORWARD = [symbol.strip().upper() for symbol in env.list("VENUE_FORWARD", default=[]) if symbol.strip()]
 VENUE_SLIPPAGE_TICKS = _number("VENUE_SLIPPAGE_TICKS", 1, most=100)
 
 DISCORD_WEBHOOK_URL = env("DISCORD_WEBHOOK_URL", default="")

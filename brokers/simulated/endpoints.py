@@ -11,6 +11,7 @@ from brokers.simulated import tickets, wire
 from brokers.simulated.codes import Reading, Refusal
 from brokers.simulated.engine import Venue
 from brokers.simulated.history import LIMIT, Unit
+from brokers.simulated.market import LiveMarket
 from brokers.simulated.products import LISTED, Listing, front, is_active
 from brokers.simulated.records import Status
 from market.sessions import trade_date_of
@@ -64,16 +65,20 @@ def bars(venue: Venue, ask: tickets.RetrieveBars, at: datetime) -> Payload:
         raise Refusal(Reading.UNIT_NUMBER_INVALID)
     if not 0 < ask.limit <= LIMIT:
         raise Refusal(Reading.LIMIT_INVALID)
-    found = venue.history.bars(
-        month,
-        Unit(ask.unit),
-        ask.unit_number,
-        ask.start_time,
-        ask.end_time,
-        now=at,
-        limit=ask.limit,
-        partial=ask.include_partial_bar,
-    )
+    market = venue.market
+    if isinstance(market, LiveMarket) and market.is_live(month):
+        found = market.bars(month, ask.unit, ask.unit_number, ask.start_time, min(ask.end_time, at), ask.limit)
+    else:
+        found = venue.history.bars(
+            month,
+            Unit(ask.unit),
+            ask.unit_number,
+            ask.start_time,
+            ask.end_time,
+            now=at,
+            limit=ask.limit,
+            partial=ask.include_partial_bar,
+        )
     rows = wire.bars(found, month)
     return {"bars": rows if venue.behaviour.bars_order == "oldest" else rows[::-1]}
 

@@ -20,6 +20,7 @@ from brokers.simulated.engine import Venue
 from brokers.simulated.events import ACCOUNT, ORDER, POSITION, TRADE, Disorder, Event
 from brokers.simulated.events import account_of as account_of_event
 from brokers.simulated.events import arguments as event_arguments
+from brokers.simulated.forwarded import ForwardedMarket
 from brokers.simulated.hubs_connections import Connection, HubName
 from brokers.simulated.hubs_tape import Tape
 from brokers.simulated.products import listing
@@ -232,7 +233,12 @@ class Hubs:
             month = listing(contract_id)
             if month is None:
                 raise ValueError(f"{contract_id} is no contract of this venue")
-            tape = self._tapes[contract_id] = Tape(self._venue.market, month, now)
+            market = self._venue.market
+            if isinstance(market, ForwardedMarket) and market.is_live(month):
+                tape = market.tape(month, now)
+            else:
+                tape = Tape(market, month, now)
+            self._tapes[contract_id] = tape
             tape.quote(now)
         return tape
 

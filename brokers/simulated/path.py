@@ -22,6 +22,7 @@ class Path:
     def __init__(self, bar: Bar) -> None:
         up_first = bar.high - bar.open <= bar.open - bar.low
         first, second = (bar.high, bar.low) if up_first else (bar.low, bar.high)
+        self.opened_at = bar.opened_at
         self._bar = bar
         self._corners = (bar.open, first, second, bar.close)
         lengths = [abs(b - a) for a, b in pairwise(self._corners)]

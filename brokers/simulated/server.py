@@ -7,7 +7,7 @@ import logging
 import math
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ from brokers.simulated.endpoints import ENDPOINTS, Endpoint
 from brokers.simulated.engine import Venue
 from brokers.simulated.faults_http import Counter, Dated, is_local, play
 from brokers.simulated.hubs import Hubs
+from brokers.simulated.market import LiveMarket, NotTold
 from brokers.simulated.report import dump
 from brokers.simulated.throttle import Throttle
 from brokers.simulated.tickets import Login
@@ -46,11 +47,13 @@ def create_app(
     speed: float = 1.0,
     credentials: Credentials = Credentials(),  # noqa: B008
     fault_token: str | None = None,
+    beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
 ) -> Starlette:
     """Return the ASGI application of one venue. It closes the venue's ledger when it shuts down.
 
     now, speed    market time and its seconds a machine second; rate limits are multiplied by the speed
     fault_token   who has it may ask for faults at `/_faults`; None: nobody may
+    beside        what runs in its loop as long as it is served
     The application writes the Date header itself: serve it with `date_header=False`.
     """
     front_desk = _FrontDesk(venue, now, speed, credentials)
@@ -71,7 +74,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         hours.session_at(now())  # loads the calendar before the first request waits for it
-        walking = asyncio.gather(_walk(venue, now), hubs.run())
+        walking = asyncio.gather(_walk(venue, now), hubs.run(), *(run() for run in beside))
         yield
         walking.cancel()
         with suppress(asyncio.CancelledError):
@@ -100,6 +103,8 @@ class _FrontDesk:
         async def handle(request: Request) -> Response:
             body = await request.body()
             strike = self._venue.faults.strike(endpoint.path, body)
+            if strike is None and endpoint.bars and isinstance(self._venue.market, LiveMarket):
+                return await asyncio.to_thread(answer, request, body)  # another venue is asked, nobody else waits
             return answer(request, body) if strike is None else await play(strike, lambda: answer(request, body))
 
         def answer(request: Request, body: bytes) -> Response:
@@ -117,8 +122,13 @@ class _FrontDesk:
             try:
                 if endpoint.mutates:
                     return _envelope(endpoint.answer(self._venue, ask, at))
+                if endpoint.bars:
+                    return self._answered(request, _envelope(endpoint.answer(self._venue, ask, at)))
                 with self._venue.looking(at) as at:
                     payload = endpoint.answer(self._venue, ask, at)
+            except NotTold as reason:
+                log.warning("%s", reason)
+                return self._answered(request, Response(status_code=503))
             except Refusal as refusal:
                 payload = {"orderId": refusal.order_id} if endpoint.path.endswith("/place") else {}
                 refused = _envelope(payload, refusal.code, refusal.message)

@@ -10,8 +10,7 @@ from brokers.simulated import hours
 from brokers.simulated.behaviour import Behaviour
 from brokers.simulated.clearing import Clearing
 from brokers.simulated.ledger import Ledger
-from brokers.simulated.market import Market, minute, offset
-from brokers.simulated.path import path
+from brokers.simulated.market import Market, offset, way
 from brokers.simulated.products import listed
 from brokers.simulated.records import Order, Status, Type
 from market.matching import Resting, step
@@ -82,10 +81,10 @@ class Walk:
     def _match_contract(
         self, session: Session, contract_id: str, orders: Sequence[Order], begin: datetime, until: datetime
     ) -> bool:
-        whole = minute(self._market, listed(contract_id), session, begin)
+        whole = way(self._market, listed(contract_id), session, begin)
         if whole is None:
             return False
-        bar = path(whole).piece(offset(whole, begin), offset(whole, until))
+        bar = whole.piece(offset(whole, begin), offset(whole, until))
         resting = self._resting(_live(orders))
         outcome = step(bar, resting, slippage=self._behaviour.slippage)
         for fill in outcome.fills:

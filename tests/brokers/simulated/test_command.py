@@ -142,6 +142,7 @@ def test_options_reach_the_venue(tmp_path):
     (("--replay", "MNQ"), "write SYMBOL=FILE"),
     (("--replay", "MNQ=/nowhere.csv"), "/nowhere.csv: No such file"),
     (("--replay", "XYZ=/nowhere.csv"), "unknown symbol 'XYZ'"),
+    (("--forward", "MNQ"), "needs PROJECTX_USERNAME and PROJECTX_API_KEY"),
     (("--segments", "7"), "segments 7"),
     (("--slippage", "-1"), "slippage -1"),
     (("--partials", "0"), "partial 0"),

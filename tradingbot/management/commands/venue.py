@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from brokers.simulated.behaviour import Behaviour
@@ -21,6 +22,7 @@ from brokers.simulated.market import Market
 from brokers.simulated.replay import ReplayedMarket
 from brokers.simulated.switches import Switchboard, typed
 from tradingbot import clock
+from tradingbot.management import forwarding
 
 ACCOUNT = "50KTC-V2-DEMO-1:50000"
 _TOLERANCE = timedelta(minutes=1)
@@ -42,7 +44,19 @@ class Command(BaseCommand):
             metavar="SYMBOL=FILE",
             help="trade a symbol at the prices of a CSV or CSV.GZ file of 1-minute bars; repeatable (VENUE_REPLAY)",
         )
-        add("--segments", type=int, default=12, help="pieces into which a minute is walked; 1 matches whole bars")
+        add(
+            "--forward",
+            action="append",
+            default=[],
+            metavar="SYMBOL",
+            help="trade a symbol at the real venue's prices as they come (PROJECTX_USERNAME, PROJECTX_API_KEY); "
+            "repeatable (VENUE_FORWARD)",
+        )
+        add(
+            "--segments",
+            type=int,
+            help="pieces into which a minute is walked; 1 matches whole bars; default 12, 60 with --forward",
+        )
         add(
             "--slippage",
             type=int,
@@ -83,6 +97,10 @@ class Command(BaseCommand):
             behaviour, events = _behaviour(options), EventSwitches()
             Switchboard(behaviour, events).turn(typed(options["switch"]))
             market, replayed = _market(options)
+            beside: list[forwarding.Run] = []
+            if symbols := options["forward"] or settings.VENUE_FORWARD:
+                market, forward = forwarding.forwarded(symbols, market)
+                beside, replayed = [forward], f"{replayed}, forwards {', '.join(symbols)}"
             with _listen(options["host"], options["port"]) as listening:
                 venue = _venue(path, market, behaviour, events, options)
                 credentials = Credentials(options["user"], options["key"])
@@ -92,6 +110,7 @@ class Command(BaseCommand):
                     speed=clock.clock.speed,
                     credentials=credentials,
                     fault_token=new_token(path),
+                    beside=beside,
                 )
                 url = f"http://{options['host']}:{listening.getsockname()[1]}"
                 self.stdout.write(f"venue at {url}, market time {clock.now():%F %T} UTC, ledger {path}{replayed}")
@@ -105,7 +124,7 @@ class Command(BaseCommand):
                     date_header=False,
                 )
                 uvicorn.Server(config).run(sockets=[listening])
-        except ValueError as error:
+        except (ValueError, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
 
 
@@ -113,7 +132,7 @@ def _behaviour(options: dict[str, Any]) -> Behaviour:
     return Behaviour(
         brackets=options["mode"],
         slippage=options["slippage"],
-        segments=options["segments"],
+        segments=options["segments"] or (60 if options["forward"] or settings.VENUE_FORWARD else 12),
         partial=options["partials"],
     )
 
