@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from brokers.base import LoginFailed, ReadFailed, TagInUse
-from brokers.projectx.codes import LOGIN, PLACE, VALIDATE, Endpoint, PlaceCode
+from brokers.projectx.codes import LOGIN, LOGOUT, PLACE, VALIDATE, Endpoint, PlaceCode
 
 T = TypeVar("T")
 
@@ -18,6 +18,7 @@ REFUSALS = frozenset({400, 403, 404, 422})
 KEPT = 2_000
 """Bytes of a body that are kept when it proves nothing."""
 
+_SECRET = frozenset({LOGIN.path, LOGOUT.path, VALIDATE.path})
 _JWT = re.compile(r"eyJ[\w-]+(\.[\w-]*)*")
 _TAG_IN_USE = re.compile(r"\btag\b.*\bin use\b", re.IGNORECASE)
 
@@ -65,7 +66,7 @@ def judge(endpoint: Endpoint[T], status: int, body: bytes) -> T:
 
 def excerpt(endpoint: Endpoint[T], body: bytes) -> str:
     """Return the beginning of a body for whoever has to find out what happened; nothing of a login's."""
-    if endpoint.path in (LOGIN.path, VALIDATE.path):
+    if endpoint.path in _SECRET:
         return ""
     return _JWT.sub("…", body[:KEPT].decode(errors="replace").replace("\x00", "\ufffd"))
 
@@ -80,7 +81,7 @@ def _problem(body: bytes) -> str | None:
 
 def _text(endpoint: Endpoint[T], text: str | None) -> str:
     """Return the venue's words, for which nobody vouches: one short printable line without tokens, none of a login."""
-    if not text or endpoint.path in (LOGIN.path, VALIDATE.path):
+    if not text or endpoint.path in _SECRET:
         return ""
     printable = "".join(letter if letter.isprintable() else " " for letter in text[:1000])
     return f": {_JWT.sub('…', printable)[:200]}"

@@ -56,6 +56,12 @@ class ProjectX:
         rows = self._read(codes.CONTRACTS, requests.ContractsRequest(live=LIVE), Lane.RECONCILE)
         return [reports.contract(row) for row in rows]
 
+    def contracts_of(self, symbol: str) -> list[ContractReport]:
+        """Return the listed months of exactly this symbol: the venue also finds QM and NQG for NQ."""
+        request = requests.SearchContractsRequest(search_text=symbol, live=LIVE)
+        found = [reports.contract(row) for row in self._read(codes.SEARCH_CONTRACTS, request, Lane.RECONCILE)]
+        return [report for report in found if report.contract.symbol == symbol]
+
     def contract(self, contract_id: str) -> ContractReport:
         return reports.contract(self._read(codes.CONTRACT, requests.ContractRequest(contract_id), Lane.RECONCILE))
 
@@ -110,7 +116,7 @@ class ProjectX:
         self._change(codes.MODIFY, request, lane)
 
     def cancel(self, account_id: int, order_id: int) -> None:
-        self._change(codes.CANCEL, requests.CancelRequest(account_id, order_id), Lane.CANCEL)
+        self._change(codes.CANCEL, requests.OrderRequest(account_id, order_id), Lane.CANCEL)
 
     def close(self, account_id: int, contract_id: str, quantity: int | None = None) -> None:
         if quantity is None:
@@ -141,6 +147,18 @@ class ProjectX:
         rows = self._read(codes.ORDERS, _window(account_id, start, end), lane)
         found = {row.id: reports.order(row) for row in _of_account(account_id, rows)}
         return [found[key] for key in sorted(found) if start <= found[key].created_at <= end]
+
+    def working_orders(self, account_id: int, *, lane: Lane = Lane.RECONCILE) -> list[OrderReport]:
+        """Return what the venue lists as open: neither pending orders nor suspended legs; see `orders_in_flight`."""
+        rows = self._read(codes.OPEN_ORDERS, requests.AccountRequest(account_id), lane)
+        return [reports.order(row) for row in _of_account(account_id, rows)]
+
+    def order(self, account_id: int, order_id: int, *, lane: Lane = Lane.RECONCILE) -> OrderReport:
+        """Return one order in whatever state. Raises Refused when the venue does not know it."""
+        row = self._read(codes.ORDER, requests.OrderRequest(account_id, order_id), lane)
+        if row.id != order_id:
+            raise ReadFailed(f"asked for order {order_id}, the answer brings {row.id}")
+        return reports.order(*_of_account(account_id, [row]))
 
     def positions(self, account_id: int, *, lane: Lane = Lane.RECONCILE) -> list[PositionReport]:
         rows = self._read(codes.POSITIONS, requests.AccountRequest(account_id), lane)

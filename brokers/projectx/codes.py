@@ -41,6 +41,15 @@ class ValidateCode(IntEnum):
     UNKNOWN_ERROR = 4
 
 
+class LogoutCode(IntEnum):
+    INVALID_SESSION = 1
+    UNKNOWN_ERROR = 2
+
+
+class OrderCode(IntEnum):
+    ORDER_NOT_FOUND = 1
+
+
 class AccountCode(IntEnum):
     """Searches of orders, positions and trades."""
 
@@ -168,11 +177,23 @@ VALIDATE = Endpoint(
     frozenset({int(ValidateCode.UNKNOWN_ERROR)}),
     max_bytes=64_000,
 )
+LOGOUT = Endpoint(
+    "/api/Auth/logout",
+    wire.Done,
+    LogoutCode,
+    NotSent,
+    LoginFailed,
+    frozenset({int(LogoutCode.UNKNOWN_ERROR)}),
+    max_bytes=64_000,
+)
 ACCOUNTS = _read("/api/Account/search", wire.AccountsAnswer, NoCode)
 CONTRACTS = _read("/api/Contract/available", wire.ContractsAnswer, NoCode)
+SEARCH_CONTRACTS = _read("/api/Contract/search", wire.ContractsAnswer, NoCode)
 CONTRACT = Endpoint("/api/Contract/searchById", wire.ContractAnswer, ContractCode, ReadFailed, Refused)
 BARS = _read("/api/History/retrieveBars", wire.BarsAnswer, BarsCode)
 ORDERS = _read("/api/Order/search", wire.OrdersAnswer)
+OPEN_ORDERS = _read("/api/Order/searchOpen", wire.OrdersAnswer)
+ORDER = Endpoint("/api/Order/searchById", wire.OrderAnswer, OrderCode, ReadFailed, Refused)
 QUERY = _read("/api/Order/v2/query", wire.QueryAnswer)
 POSITIONS = _read("/api/Position/searchOpen", wire.PositionsAnswer)
 TRADES = _read("/api/Trade/search", wire.TradesAnswer)

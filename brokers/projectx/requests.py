@@ -33,6 +33,11 @@ class ContractsRequest(Request):
     live: bool
 
 
+class SearchContractsRequest(Request):
+    search_text: str
+    live: bool
+
+
 class ContractRequest(Request):
     contract_id: str
 
@@ -76,7 +81,9 @@ class ModifyRequest(Request):
     trail_price: Raw | None = None
 
 
-class CancelRequest(Request):
+class OrderRequest(Request):
+    """Cancel an order, or look one up."""
+
     account_id: int
     order_id: int
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from brokers.base import BrokerError, Lane, LoginFailed
-from brokers.projectx.codes import LOGIN, VALIDATE
+from brokers.projectx.codes import LOGIN, LOGOUT, VALIDATE
 from brokers.projectx.gateway import Gateway
 from brokers.projectx.requests import LoginRequest, Nothing
 
@@ -63,6 +63,11 @@ class Login:
         """Return a fresh token for one that has not expired; after any failure log in afresh."""
         deadline = time.monotonic() + self._gateway.timeouts.login
         return self._gateway.call(VALIDATE, Nothing(), lane=Lane.CANCEL, token=token, deadline=deadline)
+
+    def logout(self, token: str) -> None:
+        """End a session; its token is refused from then on, those of other logins are not."""
+        deadline = time.monotonic() + self._gateway.timeouts.login
+        self._gateway.call(LOGOUT, Nothing(), lane=Lane.CANCEL, token=token, deadline=deadline)
 
 
 class MemoryTokens:

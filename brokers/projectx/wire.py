@@ -168,6 +168,14 @@ class OrdersAnswer(_Envelope[list[Order]]):
         return self.orders
 
 
+class OrderAnswer(_Envelope[Order]):
+    order: Order | None = None
+
+    @property
+    def payload(self) -> Order | None:
+        return self.order
+
+
 class OrderPage(Struct):
     orders: list[Order]
     total: int | None

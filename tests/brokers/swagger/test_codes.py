@@ -16,6 +16,8 @@ CODES: dict[str, list[type[IntEnum]]] = {
     "SearchAccountErrorCode": [codes.NoCode],
     "LoginErrorCode": [codes.LoginCode],
     "ValidateErrorCode": [codes.ValidateCode],
+    "LogoutErrorCode": [codes.LogoutCode],
+    "SearchOrderByIdErrorCode": [codes.OrderCode],
     "SearchContractByIdErrorCode": [codes.ContractCode],
     "ListAvailableContractErrorCode": [codes.NoCode],
     "RetrieveBarErrorCode": [codes.BarsCode],
