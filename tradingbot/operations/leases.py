@@ -1,4 +1,8 @@
-"""Exclusive rights for a time, kept in PostgreSQL; the fence grows with every holder."""
+"""Exclusive rights for a time, kept in PostgreSQL; the fence grows with every holder.
+
+Whoever dies with a lease holds it no longer: another process of the same machine takes it at once, those elsewhere
+when it has run out.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 
 from django.db import connection
 
@@ -24,6 +30,9 @@ WHERE name = %(name)s AND fence = %(fence)s
 """
 _ENDED = "SELECT expires_at FROM tradingbot_lease WHERE name = %(name)s AND expires_at <= clock_timestamp()"
 _GIVE_BACK = "UPDATE tradingbot_lease SET expires_at = clock_timestamp() WHERE name = %(name)s AND fence = %(fence)s"
+_HELD_BY = "SELECT holder, fence FROM tradingbot_lease WHERE name = %(name)s AND expires_at > clock_timestamp()"
+
+_BOOT, _PROCESSES = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 
 
 @contextmanager
@@ -44,10 +53,56 @@ def hold(name: str, *, seconds: float) -> Iterator[int | None]:
 
 def take(name: str, *, seconds: float) -> int | None:
     """Return the fence of lease `name` for `seconds` of machine time, None while another process holds it."""
+    taken = _take(name, seconds)
+    if taken is None and _bury(name):
+        taken = _take(name, seconds)
+    return taken
+
+
+def _take(name: str, seconds: float) -> int | None:
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, {"name": name, "holder": f"{socket.gethostname()}:{os.getpid()}", "seconds": seconds})
+        cursor.execute(_TAKE, {"name": name, "holder": holder(os.getpid()), "seconds": seconds})
         row = cursor.fetchone()
     return None if row is None else int(row[0])
+
+
+def _bury(name: str) -> bool:
+    """End lease `name` if the process that holds it is dead; False where that cannot be known."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD_BY, {"name": name})
+        row = cursor.fetchone()
+    if row is None:
+        return True
+    by, fence = row
+    number = by.rpartition(":")[2]
+    if not _place() or not number.isdigit() or by != holder(int(number)) or _lives(int(number)):
+        return False
+    give_back(name, fence)
+    return True
+
+
+def holder(pid: int) -> str:
+    """Return what names a process of this machine in a lease."""
+    return f"{socket.gethostname()} {_place()}:{pid}"
+
+
+@cache
+def _place() -> str:
+    """Return what tells apart where a process id is valid: the machine's start and the container. Linux only."""
+    try:
+        return f"{_BOOT.read_text().strip()[:8]}-{_PROCESSES.stat().st_ino}"
+    except OSError:
+        return ""
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
 
 
 def renew(name: str, fence: int, *, seconds: float) -> bool:
