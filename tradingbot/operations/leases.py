@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from django.db import connection
+from django.db import Error, connection
 
 _TAKE = """
 INSERT INTO tradingbot_lease (name, holder, fence, expires_at)
@@ -32,6 +32,9 @@ _ENDED = "SELECT expires_at FROM tradingbot_lease WHERE name = %(name)s AND expi
 _GIVE_BACK = "UPDATE tradingbot_lease SET expires_at = clock_timestamp() WHERE name = %(name)s AND fence = %(fence)s"
 _HELD_BY = "SELECT holder, fence FROM tradingbot_lease WHERE name = %(name)s AND expires_at > clock_timestamp()"
 
+_owed: dict[str, int] = {}
+"""Leases of this process that it could not give back, as PostgreSQL was away: name and fence."""
+
 _BOOT, _PROCESSES = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 
 
@@ -39,7 +42,7 @@ _BOOT, _PROCESSES = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns
 def hold(name: str, *, seconds: float) -> Iterator[int | None]:
     """Yield the fence of lease `name`, or None while another process holds it.
 
-    The lease ends with the block, or after `seconds` of machine time if this process dies in it.
+    The lease ends with the block; if PostgreSQL is away by then, with the next one of this process.
     """
     fence = take(name, seconds=seconds)
     if fence is None:
@@ -48,11 +51,18 @@ def hold(name: str, *, seconds: float) -> Iterator[int | None]:
     try:
         yield fence
     finally:
-        give_back(name, fence)
+        try:
+            give_back(name, fence)
+        except Error:
+            _owed[name] = fence
+            raise
 
 
 def take(name: str, *, seconds: float) -> int | None:
     """Return the fence of lease `name` for `seconds` of machine time, None while another process holds it."""
+    for owed, fence in tuple(_owed.items()):
+        give_back(owed, fence)
+        _owed.pop(owed, None)
     taken = _take(name, seconds)
     if taken is None and _bury(name):
         taken = _take(name, seconds)

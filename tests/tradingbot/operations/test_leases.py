@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from django.db import Error, connection
 
 from tradingbot.models import Lease
 from tradingbot.operations import leases
@@ -62,3 +63,14 @@ def test_what_was_given_back_or_has_run_out_is_free():
     leases.give_back("exit:1", fence)
     assert leases.take("exit:1", seconds=0) == fence + 1
     assert leases.take("exit:1", seconds=30) == fence + 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_could_not_be_given_back_while_postgresql_was_away_is_given_back_afterwards():
+    with pytest.raises(Error), leases.hold("exit:1", seconds=30):
+        connection.cursor().connection.close()
+    connection.close()
+    with leases.hold("snapshot:1", seconds=30):  # the next lease of this process, whichever
+        assert Lease.objects.filter(name="exit:1").get().fence == 1
+        Lease.objects.filter(name="exit:1").update(holder=leases.holder(os.getppid()))
+        assert leases.take("exit:1", seconds=30) == 2
