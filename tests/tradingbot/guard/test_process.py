@@ -34,13 +34,12 @@ def test_it_needs_neither_celery_nor_redis(service: Service):
     assert "Traceback" not in service.log()
 
 
-def test_asked_to_end_it_ends_within_two_seconds_and_gives_its_leases_back(service: Service):
+def test_asked_to_end_it_ends_after_the_acts_in_hand_and_gives_its_leases_back(service: Service):
     process = service.guard()
     soon(heard)
-    at = time.monotonic()
     process.terminate()
-    assert process.wait(10) == 0
-    assert time.monotonic() - at < 2.5
+    assert process.wait(30) == 0
+    assert "still wait for an answer" not in service.log()
     assert Lease.objects.filter(name__startswith="guard:", expires_at__lte=machine_now()).exists()
     assert service.log().rstrip().endswith("stops and targets rest at the venue")
 
