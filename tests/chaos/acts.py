@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from rest_framework.authtoken.models import Token
 
 from market.orders import OrderStatus, OrderType, Side
@@ -80,6 +82,13 @@ def resume() -> bool:
     return trading.resume(_account(), by="chaos", now=now())
 
 
+def why() -> str:
+    """Return what a person reads who asks why nothing is traded."""
+    text = io.StringIO()
+    call_command("why", stdout=text)
+    return text.getvalue()
+
+
 def token() -> str:
     """Return a token of the admin for the REST API."""
     return Token.objects.get_or_create(user=User.objects.get(is_superuser=True))[0].key
@@ -100,5 +109,5 @@ def _contract() -> Contract:
 
 
 CALLS: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (look, pair, hint, move_stop, flatten, halt, resume, token, price)
+    f.__name__: f for f in (look, pair, hint, move_stop, flatten, halt, resume, why, token, price)
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +12,8 @@ from tests import checker
 from tests.chaos.system import System
 
 OPEN, FILLED = 1, 2
+RESUMES_WITHIN = 60.0
+"""Machine seconds from the end of an outage until what it held up is done."""
 ENDED = "('filled', 'cancelled', 'expired', 'rejected', 'abandoned')"
 
 
@@ -35,17 +38,33 @@ class Life:
             return False
         return True
 
-    def sent(self, seconds: float = 90) -> None:
-        """Wait until each entry works, for us and at the venue, or has ended with proof."""
-        self.system.wait(
-            lambda: (
-                not self.system.rows(
-                    "SELECT 1 FROM tradingbot_order WHERE role = 'entry' AND status IN ('new', 'sending', 'unknown')"
-                )
-            ),
-            "the sending of the pair",
-            seconds,
-        )
+    def sent(self, seconds: float = 90, *, swept: bool = True) -> None:
+        """Wait until each entry works, for us and at the venue, or has ended with proof.
+
+        swept   whether beat runs, so that what a busy worker put back is sent again; else its hint is repeated
+        """
+        hinted: set[tuple[int, int]] = set()
+
+        def done() -> bool:
+            left = self.system.rows(
+                "SELECT id, attempt, status = 'new' AND not_before <= clock_timestamp() AS due FROM tradingbot_order"
+                " WHERE role = 'entry' AND status IN ('new', 'sending', 'unknown')"
+            )
+            for row in [] if swept else left:
+                attempt = (row["id"], row["attempt"])
+                if row["due"] and attempt not in hinted:
+                    hinted.add(attempt)
+                    self.system.act("hint", task="critical.send_order", order_id=row["id"])
+            return not left
+
+        self.system.wait(done, "the sending of the pair", seconds)
+
+    def resumes(self, work: Callable[[float], object]) -> None:
+        """Measure `work`, which waits for what an outage held up; call it at the outage's end."""
+        began = time.monotonic()
+        work(RESUMES_WITHIN)
+        self.system.resumed = time.monotonic() - began
+        assert self.system.resumed <= RESUMES_WITHIN
 
     def fill(self, quantity: int | None = None) -> bool:
         """Fill the buy at the venue, if it works. Returns whether anything is held now."""
@@ -170,7 +189,7 @@ def judge(system: System, name: str, *, without: frozenset[str] = frozenset(), f
     facts = system.facts()
     figures = checker.measure(facts)
     violations = checker.check(facts, without=without)
-    measured = {"cpu": system.cpu(), "seconds": time.monotonic() - system.began}
+    measured = {"cpu": system.cpu(), "seconds": time.monotonic() - system.began, "resumed": system.resumed}
     with (system.machine.var / "report.jsonl").open("a") as report:
         report.write(json.dumps({"scenario": name, "violations": violations, **asdict(figures), **measured}) + "\n")
     assert violations == []

@@ -35,6 +35,7 @@ class System:
         self.machine = machine
         self.var = var
         self.began = time.monotonic()
+        self.resumed: float | None = None
         self.name = f"chaos_{var.name.replace('-', '_').lower()}_{os.getpid()}"
         self.database = machine.copy(self.name)
         self.redis = servers.start(var, database=False).redis

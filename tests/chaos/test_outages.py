@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
-import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -21,7 +17,6 @@ from tests.chaos.machine import Machine
 from tests.chaos.proxy import proxy
 from tests.chaos.system import System, system, wait
 from tradingbot import servers
-from tradingbot.servers import record
 from tradingbot.servers.valkey import Valkey
 
 pytestmark = pytest.mark.chaos
@@ -43,7 +38,7 @@ def pause(seconds: float) -> None:
 
 
 @pytest.mark.parametrize("outage", ["stopped", "frozen", "flushed"])
-@pytest.mark.parametrize("when", ["before the sending", "while exposed"])
+@pytest.mark.parametrize("when", ["before the sending", pytest.param("while exposed", marks=pytest.mark.core)])
 def test_redis_is_away(all_up: System, outage: str, when: str):
     life = Life(all_up)
     if when == "while exposed":
@@ -66,11 +61,12 @@ def test_redis_is_away(all_up: System, outage: str, when: str):
     else:
         redis.Redis.from_url(all_up.redis).flushall()
     if when == "while exposed":
-        life.booked()
+        life.resumes(life.booked)
         life.moved()
         life.flat()
         life.settled()
     else:
+        life.resumes(life.sent)
         life.whole()
     judge(all_up, f"Redis {outage} {when}")
 
@@ -87,7 +83,7 @@ def test_the_backends_of_postgresql_are_killed(all_up: System):
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [all_up.name]
             )
             pause(0.5)
-    life.booked()
+    life.resumes(life.booked)
     life.flat_when_possible()
     life.settled()
     judge(all_up, "PostgreSQL backends killed for 5 s")
@@ -139,7 +135,7 @@ def test_postgresql_stops_and_starts_again(machine: Machine, tmp_path: Path, whe
         servers.start(machine.var, redis=False)
         if not bare:
             life.fill()
-        life.booked()
+        life.resumes(life.booked)
         life.flat_when_possible()
         life.settled()
         judge(run, f"PostgreSQL away 20 s {when}")
@@ -158,11 +154,12 @@ def test_a_process_is_killed_and_started_again(all_up: System, victim: str, when
     pause(5)
     again()
     if when == "while exposed":
-        life.booked()
+        life.resumes(life.booked)
         life.moved()
         life.flat()
         life.settled()
     else:
+        life.resumes(life.sent)
         life.whole()
     judge(all_up, f"{victim} killed {when}")
 
@@ -206,59 +203,34 @@ def test_everything_stands_still_for_a_time(all_up: System):
     pause(AWAY)
     for name in ours:
         all_up.signal(name, signal.SIGCONT)
-    life.booked()
+    life.resumes(life.booked)
     life.moved()
     life.flat()
     life.settled()
     judge(all_up, "all processes frozen 20 s")
 
 
-@pytest.mark.parametrize("point", ["place.before_intent", "place.after_intent"])
-def test_web_dies_at_an_order_and_the_client_asks_again(run: System, point: str):
-    run.act("look")
-    port = record.free_port()
-    arguments = ("tradingbot.asgi:application", "--port", str(port), "--lifespan", "off", "--no-access-log")
-    run.start("web", *arguments, module="uvicorn", env={"TRADINGBOT_FAULTS": f"{point}=kill"})
-    url = f"http://127.0.0.1:{port}/api/v1/"
-    token = run.act("token")
-    wait(lambda: _post(f"{url}orders/", {}, token, "") is not None, "web", 30)
-    price = run.act("price")
-    body = {
-        "symbol": "MNQ",
-        "side": "buy",
-        "quantity": 1,
-        "type": "stop",
-        "price": str(price + 100),
-        "stop_loss": str(price),
-    }
-    assert _post(f"{url}orders/", body, token, "once") is None  # it died
-    run.start("web", *arguments, module="uvicorn")
-    wait(lambda: (_post(f"{url}orders/", body, token, "once") or (0,))[0] in (200, 201), "the second answer", 30)
-    assert (_post(f"{url}orders/", body, token, "once") or (0,))[0] in (200, 201)
-    run.worker()
-    run.beat()
-    run.guard()
-    life = Life(run)
-    life.sent()
-    life.flat()
-    life.settled()
-    judge(run, f"web kill {point}, asked again")
-    assert run.one("SELECT count(*) FROM tradingbot_order WHERE role = 'entry'") == 1
-    assert run.struck() == [f"{point}.kill"]
-
-
-def _post(url: str, body: dict[str, Any], token: str, key: str) -> tuple[int, bytes] | None:
-    """Return status and body, None when nobody answers."""
-    request = urllib.request.Request(
-        url,
-        data=json.dumps(body).encode(),
-        headers={"authorization": f"Token {token}", "content-type": "application/json", "idempotency-key": key},
+@pytest.mark.parametrize("victim", ["worker", "beat"])
+def test_entries_wait_for_what_is_missing_and_leave_by_themselves_afterwards(all_up: System, victim: str):
+    again = {"worker": all_up.worker, "beat": all_up.beat}[victim]
+    life = Life(all_up)
+    all_up.wait(lambda: len(all_up.rows("SELECT 1 FROM tradingbot_heartbeat")) >= 4, "a sign of life of each", 60)
+    all_up.act("look")
+    all_up.signal(victim)
+    names = "('beat')" if victim == "beat" else "('worker-critical', 'worker-high')"
+    all_up.execute(f"UPDATE tradingbot_heartbeat SET at = at - interval '90 s' WHERE name IN {names}")
+    all_up.wait(lambda: all_up.rows("SELECT 1 FROM tradingbot_login WHERE entries_blocked <> ''"), "the block", 30)
+    with pytest.raises(RuntimeError, match="is silent"):
+        all_up.act("pair")
+    assert "is silent" in all_up.act("why")
+    told = "SELECT 1 FROM tradingbot_notification WHERE title LIKE '%entries are refused' AND body LIKE '%is silent%'"
+    assert len(all_up.rows(told)) == 1
+    again()
+    life.resumes(
+        lambda seconds: all_up.wait(
+            lambda: all_up.rows("SELECT 1 FROM tradingbot_login WHERE entries_blocked = ''"), "the end", seconds
+        )
     )
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read()
-    except (urllib.error.URLError, OSError):
-        return None
+    life.begin()
+    life.whole()
+    judge(all_up, f"{victim} silent, entries wait")
