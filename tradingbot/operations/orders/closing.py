@@ -104,5 +104,5 @@ def _create(
         )
         order.note("intent", at=now, detail={"by": by})
         point(f"{role}.before_commit")
-    point(f"{role}.after_commit")
+        transaction.on_commit(lambda: point(f"{role}.after_commit"))  # of whoever began the transaction
     return order
