@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from tests.factories import NOW
 from tests.tradingbot.browsing import words
+from tradingbot import one_time_codes
 from tradingbot.models import Account, Login, StateChange, Strategy
 
 
@@ -33,6 +34,17 @@ def test_arming_wants_the_accounts_name_typed(panel, day):
     account = Account.objects.get()
     assert (account.armed_at, account.bracket_mode) == (None, "auto_oco")
     assert StateChange.objects.filter(kind="arming", by="ada").count() == 2
+
+
+def test_arming_asks_for_a_code_where_one_is_set_up(panel, day, settings):
+    Login.objects.update(venue="projectx")
+    page = action("arm", day.account)
+    assert "authenticator" not in words(panel.get(page))
+    key = settings.ARMING_TOTP_SECRET = b"12345678901234567890"
+    assert "code of your authenticator app" in words(panel.get(page)).lower()
+    assert "code: it is wrong" in words(panel.post(page, {"typed": "50KTC-1001", "code": "000000"}, follow=True))
+    code = one_time_codes.code(key, one_time_codes.step_of(NOW))
+    assert "is armed until" in words(panel.post(page, {"typed": "50KTC-1001", "code": code}, follow=True))
 
 
 def test_a_daily_loss_lock_is_lifted_with_name_and_reason(panel, day):
