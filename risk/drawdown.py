@@ -23,6 +23,17 @@ def floor(*, start: Decimal, maximum_loss: Decimal, highest_eod: Decimal) -> Dec
     return min(start, max(start, highest_eod) - maximum_loss)
 
 
+def closing_price(quantity: int, *, last: Decimal | None, bid: Decimal | None, ask: Decimal | None) -> Decimal | None:
+    """Return the price at which a position is to be valued, None while there is none.
+
+    The firm does not say whether last, bid or ask counts: the worst of the last price and of the side that the position
+    would close at. A side of 0 is none.
+    """
+    side = bid if quantity > 0 else ask
+    known = [price for price in (last, side) if price is not None and price > 0]
+    return (min if quantity > 0 else max)(known, default=None)
+
+
 def is_breached(*, equity: Decimal, floor: Decimal) -> bool:
     """Return whether `equity` (cash and open profit) has reached the floor."""
     return equity <= floor

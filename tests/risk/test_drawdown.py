@@ -44,6 +44,24 @@ def test_the_daily_loss_limit_counts_realised_and_open():
     assert not drawdown.is_day_lost(day_profit=D(-100000), daily_loss_limit=None)
 
 
+@pytest.mark.parametrize(
+    ("quantity", "last", "bid", "ask", "expected"),
+    [
+        (2, 100, 99, 101, 99),
+        (2, 98, 99, 101, 98),  # the last trade was worse than the bid is
+        (-2, 100, 99, 101, 101),
+        (-2, 102, 99, 101, 102),
+        (2, 100, None, 101, 100),
+        (2, 100, 0, 101, 100),  # no bid
+        (2, None, 99, None, 99),
+        (-2, None, 99, None, None),
+    ],
+)
+def test_a_position_is_worth_the_worse_side(quantity, last, bid, ask, expected):
+    prices = {name: None if at is None else D(at) for name, at in (("last", last), ("bid", bid), ("ask", ask))}
+    assert drawdown.closing_price(quantity, **prices) == expected
+
+
 @given(st.sampled_from([(0, 2000), (50000, 2000), (150000, 4500)]), st.lists(money, min_size=1))
 def test_floor_never_falls_and_never_passes_the_start(account, eods):
     start, maximum_loss = D(account[0]), D(account[1])

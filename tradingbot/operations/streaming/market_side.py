@@ -82,7 +82,7 @@ class MarketSide:
         return self._now().timestamp() + _AHEAD
 
     def _on_quote(self, contract: Contract, quote: Quote, received: float) -> None:
-        for account_id in self.watcher.reached(quote.contract_id, quote.last):
+        for account_id in self.watcher.reached(quote.contract_id, quote.last, quote.bid, quote.ask):
             self._hinter.give("critical.check_limits", caused_at=received, account_id=account_id)
 
     def _on_minute(self, contract: Contract, minute: Closed) -> None:

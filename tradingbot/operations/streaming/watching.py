@@ -7,10 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 
 from market.sessions import trade_date_of
+from risk.drawdown import closing_price
 from tradingbot.models import Account, Login, Position
 from tradingbot.operations import limits_watch, quotes, risk_states
 
 _QUOTE_AGE = 5.0
+_Prices = tuple[Decimal | None, Decimal | None, Decimal | None]  # last, bid, ask
+_UNKNOWN: _Prices = (None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self._by_contract: dict[str, list[Watch]] = {}
-        self._prices: dict[str, Decimal] = {}
+        self._prices: dict[str, _Prices] = {}
 
     def watch(self, watches: list[Watch]) -> None:
         self._by_contract = {}
@@ -80,17 +83,20 @@ class Watcher:
             for holding in watch.holdings:
                 self._by_contract.setdefault(holding.contract_id, []).append(watch)
 
-    def reached(self, contract_id: str, price: Decimal | None) -> list[int]:
-        """Return the accounts of which a limit is reached at a new price of a contract."""
-        if price is None or contract_id not in self._by_contract:
+    def reached(
+        self, contract_id: str, last: Decimal | None, bid: Decimal | None = None, ask: Decimal | None = None
+    ) -> list[int]:
+        """Return the accounts of which a limit is reached at a new quote of a contract."""
+        if contract_id not in self._by_contract:
             return []
-        self._prices[contract_id] = price
+        self._prices[contract_id] = (last, bid, ask)
         return [watch.account_id for watch in self._by_contract[contract_id] if self._is_reached(watch)]
 
     def _is_reached(self, watch: Watch) -> bool:
         equity = watch.balance
         for holding in watch.holdings:
-            price = self._prices.get(holding.contract_id)
+            last, bid, ask = self._prices.get(holding.contract_id, _UNKNOWN)
+            price = closing_price(holding.quantity, last=last, bid=bid, ask=ask)
             if price is None:
                 return False
             equity += (price - holding.average_price) * holding.quantity * holding.point_value
@@ -101,16 +107,23 @@ class Watcher:
 def check(account: Account, *, now: datetime) -> str:
     """Hold the account at the newest quotes against its limits; returns why it was stopped, empty if it was not.
 
-    A position without a quote of the last five seconds is worth what its newest bar says.
+    Each position is worth the worse of the last price and the side at which it would close; unless all of them have a
+    quote of the last five seconds, they are worth what their newest bars say.
     """
     positions = list(account.positions.exclude(quantity=0, broker_quantity=0).select_related("contract"))
     worth = risk_states.worth_of(account, positions, trade_date=trade_date_of(now))
-    prices = {row.pk: quotes.latest(row.contract, max_age=_QUOTE_AGE) for row in positions if row.quantity}
-    lasts = {key: quote.last for key, quote in prices.items() if quote is not None and quote.last is not None}
-    if worth.balance is None or len(lasts) < len(prices) or any(not row.quantity for row in positions):
+    prices = {row.pk: price for row in positions if (price := _price(row)) is not None}
+    if worth.balance is None or len(prices) < len(positions):
         return limits_watch.check(account, now=now)
-    profit = sum((row.open_profit(lasts[row.pk]) for row in positions), Decimal(0))
+    profit = sum((row.open_profit(prices[row.pk]) for row in positions), Decimal(0))
     equity = worth.balance + profit
     start = account.session_start_balance if account.session_date == trade_date_of(now) else None
     day = None if start is None else equity - start
     return limits_watch.check(account, now=now, worth=risk_states.Worth(worth.balance, profit, equity, day))
+
+
+def _price(position: Position) -> Decimal | None:
+    quote = quotes.latest(position.contract, max_age=_QUOTE_AGE) if position.quantity else None
+    if quote is None:
+        return None
+    return closing_price(position.quantity, last=quote.last, bid=quote.bid, ask=quote.ask)

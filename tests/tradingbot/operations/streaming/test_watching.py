@@ -38,6 +38,15 @@ def test_a_short_loses_when_the_price_rises():
     assert reached(19_000, short) == []
 
 
+def test_the_worse_side_of_the_quote_counts():
+    watcher = Watcher()
+    watcher.watch([WATCH])
+    assert watcher.reached("MNQ", D(19_990), D(19_975), D(19_991)) == [7]  # a long closes at the bid
+    assert watcher.reached("MNQ", D(19_990), D(19_976), D(1)) == []
+    watcher.watch([replace(WATCH, holdings=(replace(LONG, quantity=-2),))])
+    assert watcher.reached("MNQ", D(20_010), D(20_009), D(20_025)) == [7]  # and a short at the ask
+
+
 def test_an_account_is_judged_by_all_its_positions_once_all_prices_are_known():
     both = replace(WATCH, holdings=(LONG, Holding("MES", -1, D(6_000), D(5))))
     watcher = Watcher()
@@ -59,10 +68,10 @@ def day(db, broker_queues) -> Day:
     return traded()
 
 
-def tell(day: Day, last: str) -> None:
+def tell(day: Day, last: str, bid: str | None = None) -> None:
     """Keep a quote as the stream does."""
     name = quotes.key(day.contract.venue, day.contract.broker_contract_id)
-    quote = Quote(day.contract.broker_contract_id, NOW, last=D(last))
+    quote = Quote(day.contract.broker_contract_id, NOW, last=D(last), bid=None if bid is None else D(bid))
     redis().set(name, quotes.pack(quote.at, quote.last, quote.bid, quote.ask), px=int(quotes.KEPT * 1000))
 
 
@@ -78,7 +87,9 @@ def test_what_is_watched_is_what_the_rows_say(day: Day):
 
 def test_the_newest_quote_decides_where_the_bars_are_still_good(day: Day):
     assert watching.check(day.account, now=NOW) == ""
-    tell(day, "19400.00")  # 601.25 points on 2 contracts are $2,405: equity $47,715.50 below the floor of $48,000
+    tell(
+        day, "20000.00", bid="19400.00"
+    )  # 601.25 points on 2 contracts are $2,405: equity $47,715.50 below the floor of $48,000
     assert watching.check(day.account, now=NOW).startswith("Maximum loss reached: equity $47,715.50")
     account = Account.objects.get(pk=day.account.pk)
     assert account.trading_state == "halted"
