@@ -45,12 +45,12 @@ class Counting(Throttle):
         self.refused = 0
         Counting.made.append(self)
 
-    def take(self, key: str) -> bool:
-        passes = super().take(key)
-        self.refused += not passes
-        if passes:
+    def take(self, key: str, *, fixed: bool = False) -> float:
+        wait = super().take(key, fixed=fixed)
+        self.refused += wait > 0
+        if not wait:
             self.passed.append(time.monotonic())
-        return passes
+        return wait
 
 
 @pytest.fixture
