@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models.signals import pre_migrate
 
 from tests.factories import NOW, LoginFactory
 from tradingbot.clock import Anchor, clock
@@ -12,6 +14,7 @@ from tradingbot.models import Account, BarDay, CalendarDay, Contract, Login, Ses
 from tradingbot.operations import places, setup
 
 User = get_user_model()
+LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
 
 
 class TestPrepare:
@@ -79,6 +82,21 @@ class TestPrepare:
         monkeypatch.setenv("OVERNIGHT_SIZE", "3")
         with pytest.raises(CommandError, match="OVERNIGHT_SIZE: there is no such variable"):
             call_command("prepare")
+
+    def test_a_migration_may_take_as_long_as_it_takes(self, db):
+        def limits(**_: object) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT {', '.join(f'current_setting({name!r})' for name in LIMITS)}")
+                seen.append(cursor.fetchone())
+
+        seen: list[object] = []
+        pre_migrate.connect(limits, sender=apps.get_app_config("tradingbot"))
+        try:
+            call_command("prepare", verbosity=0)
+        finally:
+            pre_migrate.disconnect(limits, sender=apps.get_app_config("tradingbot"))
+        limits()
+        assert seen == [("0", "0"), ("5s", "10s")]
 
 
 class TestPlace:
