@@ -100,7 +100,7 @@ class StrategyAdmin(SimpleHistoryAdmin, PanelAdmin):
         rows = [tuple(names[first : first + _IN_A_ROW]) for first in range(0, len(names), _IN_A_ROW)]
         symbol = () if f"{PREFIX}symbol" in names else ("symbol",)
         fieldsets = (
-            (None, {"fields": (("name", "kind", "account"), ("enabled", *symbol))}),
+            (None, {"fields": (("name", "kind", "account"), ("enabled", "follow_ticks", *symbol))}),
             ("Parameters", {"fields": rows}),
             (
                 "Limits of this strategy",

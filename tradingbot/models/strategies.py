@@ -26,6 +26,10 @@ class Strategy(StrategyLimits):
     account = models.ForeignKey(Account, models.PROTECT, related_name="strategies")
     symbol = models.CharField(max_length=16, help_text="root of the product, for example MNQ")
     enabled = models.BooleanField(default=False)
+    follow_ticks = models.BooleanField(
+        default=False,
+        help_text="stops follow every price of the stream; off: closed minutes, as in a backtest",
+    )
     parameters = models.JSONField(default=dict, blank=True)
     halted_on = models.DateField(null=True, blank=True, help_text="the session for which it stands still")
     halt_reason = models.CharField(max_length=200, blank=True)

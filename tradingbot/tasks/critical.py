@@ -9,7 +9,7 @@ from tradingbot.clock import now
 from tradingbot.deadlines import give_up_at
 from tradingbot.models import Account, Order
 from tradingbot.operations import breakers, heartbeats, orders, protection, reconciliation, streaming
-from tradingbot.operations.streaming import watching
+from tradingbot.operations.streaming import goals, watching
 from tradingbot.queues import Task
 from tradingbot.tasks.fanning import fan_out, to_be_flattened, watched, with_entries_or_positions, without_stop
 
@@ -63,6 +63,12 @@ def flatten_due(*, account_id: int | None = None, **_: Any) -> None:
 def check_limits(*, account_id: int, **_: Any) -> None:
     """Hold an account at the newest quotes against its limits, on the hint of the stream that saw one reached."""
     watching.check(_account(account_id), now=now())
+
+
+@app.task(base=Task)
+def follow_price(*, order_id: int, **_: Any) -> None:
+    """Move the stop of an entry that follows ticks, on the hint of the stream that saw its next price reached."""
+    goals.check(Order.objects.select_related("account__login", "contract", "strategy").get(pk=order_id), now=now())
 
 
 @app.task(base=Task)

@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from brokers.base import BrokerError, NotSent, Refused
-from market.orders import OrderStatus, OrderType
+from market.orders import OrderStatus, OrderType, Side
 from tradingbot.faults import point
 from tradingbot.models import Order
 from tradingbot.operations import notifications, snapshots, venues
@@ -73,9 +73,10 @@ def cancel(order: Order, *, now: datetime) -> None:
     )
 
 
-def request_modify(order: Order, price: Decimal, *, by: str, now: datetime) -> bool:
+def request_modify(order: Order, price: Decimal, *, by: str, now: datetime, towards: Side | None = None) -> bool:
     """Record that `order` is to rest at `price`; a worker sends it. False if the order no longer works.
 
+    towards   only if that is further on the way than where the order is to rest already: up for a buy, down for a sell
     Raises ValueError for a price off the tick grid or an order without a price.
     """
     order.contract.spec.ticks(price)
@@ -84,6 +85,9 @@ def request_modify(order: Order, price: Decimal, *, by: str, now: datetime) -> b
     with transaction.atomic():
         order = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
         if order.status not in (OrderStatus.WORKING, OrderStatus.PARTIAL):
+            return False
+        before = order.desired_price or order.price
+        if towards is not None and before is not None and (price - before) * towards <= 0:
             return False
         Order.objects.filter(pk=order.pk).update(desired_price=price, change_sent_at=None, updated_at=now)
         order.note("modify asked", at=now, detail={"price": str(price), "from": str(order.price), "by": by})

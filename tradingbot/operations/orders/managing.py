@@ -50,12 +50,12 @@ def manage(strategy: Strategy | None, contract: Contract, *, now: datetime) -> l
     for holding in mine:
         if holding.left > 0 and holding.filled_at is not None and holding.entry.average_price is not None:
             alone = sum(one.left for one in found if one.entry.account_id == holding.entry.account_id) == holding.left
-            decisions += _manage(_Held(holding, contract.spec, alone, _best(holding, contract, now)), now)
+            decisions += _manage(Held(holding, contract.spec, alone, _best(holding, contract, now)), now)
     return decisions
 
 
 @dataclass(slots=True)
-class _Held:
+class Held:
     """An open entry; `alone` while it is the whole position, `best` the best price since its fill in ticks."""
 
     holding: Holding
@@ -75,11 +75,11 @@ class _Held:
         return Decimal(self.best - self.entry.average_price / self.spec.tick_size) * self.entry.side
 
 
-def _manage(held: _Held, now: datetime) -> list[Decision]:
+def _manage(held: Held, now: datetime) -> list[Decision]:
     hold = held.entry.hold
     if hold is not None and _time_is_over(held, hold, now):
         return _close(held, code="hold", why=f"it was held for {int(hold.total_seconds()) // 60} minutes", now=now)
-    moved = _move_stops(held, now)
+    moved = move_stops(held, now)
     if any(decision.code.endswith("_passed") for decision in moved):
         return moved
     return moved + _take_parts(held, now)
@@ -112,7 +112,7 @@ def _best(holding: Holding, contract: Contract, now: datetime) -> int | None:
     return int((prices * entry.side).max()) * entry.side
 
 
-def _time_is_over(held: _Held, hold: timedelta, now: datetime) -> bool:
+def _time_is_over(held: Held, hold: timedelta, now: datetime) -> bool:
     """Return whether the newest close is at or after the fill plus `hold`; that needs no bars."""
     filled_at = held.holding.filled_at
     return filled_at is not None and now.replace(second=0, microsecond=0) >= _since(held.entry, filled_at) + hold
@@ -127,21 +127,27 @@ class _Wish:
     why: str
 
 
-def _move_stops(held: _Held, now: datetime) -> list[Decision]:
+def move_stops(held: Held, now: datetime) -> list[Decision]:
     """Move the stop to the entry after enough profit, and behind the best price; never back."""
     wish = max(_wishes(held), key=lambda wish: wish.price * held.entry.side, default=None)
     if wish is None:
         return []
     decisions = []
     for stop in held.holding.stops:
-        if stop.type != OrderType.STOP or stop.stop_price is None or not resting(stop):
+        before = stop.desired_price or stop.stop_price
+        if before is None or not movable(stop) or (wish.price - before) * held.entry.side <= 0:
             continue
-        if (wish.price - (stop.desired_price or stop.stop_price)) * held.entry.side > 0:
-            decisions.append(_move(held, stop, wish, now))
+        if (decision := _move(held, stop, wish, now)) is not None:
+            decisions.append(decision)
     return decisions
 
 
-def _wishes(held: _Held) -> list[_Wish]:
+def movable(stop: Order) -> bool:
+    """Return whether a stop rests at the venue at a price of its own."""
+    return stop.type == OrderType.STOP and stop.stop_price is not None and resting(stop)
+
+
+def _wishes(held: Held) -> list[_Wish]:
     """Return where the declared moves want the stop by now; the nearest counts, on a tie the move to the entry."""
     entry, spec, profit = held.entry, held.spec, held.profit
     if profit is None or held.best is None:
@@ -151,7 +157,7 @@ def _wishes(held: _Held) -> list[_Wish]:
         offset = entry.breakeven_offset_ticks
         where = f"{offset:+d} ticks from the entry, to" if offset else "to the entry"
         points = f"{spec.price(entry.breakeven_ticks).normalize():f} points of profit were reached"
-        wishes.append(_Wish(_breakeven(entry, spec), code="breakeven", why=f"{where} {{}}: {points}"))
+        wishes.append(_Wish(breakeven(entry, spec), code="breakeven", why=f"{where} {{}}: {points}"))
     if entry.trail_ticks:
         price = spec.price(held.best - entry.side * entry.trail_ticks)
         distance = f"{spec.price(entry.trail_ticks).normalize():f} points behind the best price"
@@ -160,28 +166,31 @@ def _wishes(held: _Held) -> list[_Wish]:
     return wishes
 
 
-def _breakeven(entry: Order, spec: Spec) -> Decimal:
+def breakeven(entry: Order, spec: Spec) -> Decimal:
     """Return the entry's average fill on the tick grid, rounded so that the stop does not lose, plus its offset."""
     ticks, rest = divmod(entry.average_price or Decimal(0), spec.tick_size)
     on_grid = int(ticks) + (1 if rest and entry.side == Side.BUY else 0)
     return spec.price(on_grid + entry.side * entry.breakeven_offset_ticks)
 
 
-def _move(held: _Held, stop: Order, wish: _Wish, now: datetime) -> Decision:
+def _move(held: Held, stop: Order, wish: _Wish, now: datetime) -> Decision | None:
+    """Move one stop; None if it has ended or another process has moved it at least as far."""
     entry, contract = held.entry, held.entry.contract
     before = stop.stop_price
     said = f"Stop of {stop.quantity} {contract.symbol} moved from {contract.text(before)} "
     said += f"{wish.why.format(contract.text(wish.price))}."
     inputs = {"entry": str(entry.average_price), "from": str(before), "to": str(wish.price)}
+    by = f"{wish.code} of {entry.strategy or entry.requested_by}"
+    if not request_modify(stop, wish.price, by=by, now=now, towards=Side(entry.side)):
+        return None
     decision = _decide(held, code=wish.code, sentence=said, inputs=inputs, now=now)
-    if request_modify(stop, wish.price, by=f"{wish.code} of {entry.strategy or entry.requested_by}", now=now):
-        stop.refresh_from_db()
-        if not modify(stop, now=now):
-            _leave(held, decision, stop, wish.price, now)
+    stop.refresh_from_db()
+    if not modify(stop, now=now):
+        _leave(held, decision, stop, wish.price, now)
     return decision
 
 
-def _leave(held: _Held, decision: Decision, stop: Order, price: Decimal, now: datetime) -> None:
+def _leave(held: Held, decision: Decision, stop: Order, price: Decimal, now: datetime) -> None:
     """The price is beyond the new stop already, where none may rest: that stop would have filled, so close."""
     account, contract = stop.account, stop.contract
     reading = refresh(account, now=now)
@@ -196,7 +205,7 @@ def _leave(held: _Held, decision: Decision, stop: Order, price: Decimal, now: da
     decision.save(update_fields=["code", "sentence"])
 
 
-def _close(held: _Held, *, code: str, why: str, now: datetime) -> list[Decision]:
+def _close(held: Held, *, code: str, why: str, now: datetime) -> list[Decision]:
     """Close what is left of an entry, unless that is under way."""
     if any(order.is_live for order in held.holding.exits) or refresh(held.entry.account, now=now) is None:
         return []
@@ -212,7 +221,7 @@ def _close(held: _Held, *, code: str, why: str, now: datetime) -> list[Decision]
     return [decision]
 
 
-def _close_entry(held: _Held, decision: Decision, now: datetime) -> str:
+def _close_entry(held: Held, decision: Decision, now: datetime) -> str:
     """Close an entry at market, by the venue's own close if it is the whole position; returns what was done."""
     if held.entry.is_live:
         cancel_legs([held.entry], by=decision.code, now=now)  # what it has not filled yet is not wanted any more
@@ -229,7 +238,7 @@ def _close_entry(held: _Held, decision: Decision, now: datetime) -> str:
     return "closed at market"
 
 
-def _take_parts(held: _Held, now: datetime) -> list[Decision]:
+def _take_parts(held: Held, now: datetime) -> list[Decision]:
     """Close the parts whose profit was reached and that are not closed yet, all that are due at once."""
     reached = _part_due(held, held.holding)
     if not reached or refresh(held.entry.account, now=now) is None:
@@ -251,7 +260,7 @@ def _take_parts(held: _Held, now: datetime) -> list[Decision]:
     return [decision]
 
 
-def _part_due(held: _Held, holding: Holding) -> int:
+def _part_due(held: Held, holding: Holding) -> int:
     """Return how many contracts are to be closed now, of all parts reached; the last contract never is."""
     entry = held.entry
     if not entry.partials or held.profit is None or not holding.settled:
@@ -275,7 +284,7 @@ def _again(holding: Holding) -> Holding | None:
     return next((one for one in found if one.entry.pk == entry.pk), None)
 
 
-def _decide(held: _Held, *, code: str, sentence: str, inputs: dict[str, Any], now: datetime) -> Decision:
+def _decide(held: Held, *, code: str, sentence: str, inputs: dict[str, Any], now: datetime) -> Decision:
     entry = held.entry
     return Decision.objects.create(
         account=entry.account,

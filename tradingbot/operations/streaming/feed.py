@@ -45,6 +45,7 @@ class Feed:
     """Quotes and trades of the watched contracts.
 
     on_quote    told of every quote with the time of its frame
+    on_trade    told of every trade: its contract's id at the venue, its price, the time of its frame
     on_minute   told of every minute that is over and was seen whole
     """
 
@@ -53,12 +54,14 @@ class Feed:
         redis: Redis,
         *,
         on_quote: Callable[[Contract, Quote, float], None],
+        on_trade: Callable[[str, Decimal, float], None],
         on_minute: Callable[[Contract, Closed], None],
     ) -> None:
         self.ages = Ages()
         self.counts = Counts()
         self._redis = redis
         self._on_quote = on_quote
+        self._on_trade = on_trade
         self._on_minute = on_minute
         self._decoder = MarketDecoder()
         self._contracts: dict[str, Contract] = {}
@@ -130,6 +133,7 @@ class Feed:
             minutes.begin(at + MINUTE)  # a price off the grid: this minute is for the venue to tell
             raise
         minutes.saw(at, received)
+        self._on_trade(contract_id, price, received)
 
     def close_minutes(self, now: float) -> None:
         """Hand out the minutes that are over; `now` is time.monotonic()."""

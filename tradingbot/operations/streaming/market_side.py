@@ -7,17 +7,20 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.db import DatabaseError, InterfaceError
 from msgspec import Raw
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from brokers.base import BrokerError
 from brokers.projectx.hubs import Quote, Subscription
 from market.bars import moment
 from tradingbot.clock import clock, period
 from tradingbot.models import Contract
-from tradingbot.operations.streaming import minutes
+from tradingbot.operations.orders.following import Goal
+from tradingbot.operations.streaming import goals, minutes
 from tradingbot.operations.streaming.candles import Closed
 from tradingbot.operations.streaming.feed import Feed
 from tradingbot.operations.streaming.hinting import Hinter
@@ -36,11 +39,13 @@ class MarketSide:
     """Listens to the market hub. `stored`: minutes made of trades; `corrected`: those the venue tells otherwise."""
 
     def __init__(self, redis: Redis, hinter: Hinter, threads: Threads, *, now: Callable[[], datetime]) -> None:
-        self.feed = Feed(redis, on_quote=self._on_quote, on_minute=self._on_minute)
+        self.feed = Feed(redis, on_quote=self._on_quote, on_trade=self._on_trade, on_minute=self._on_minute)
         self.watcher = Watcher()
+        self.goals = goals.Goals()
         self.stored = self.corrected = 0
         self.refusals: dict[Subscription, str] = {}
         self._is_connected = False
+        self._redis = redis
         self._hinter = hinter
         self._threads = threads
         self._now = now
@@ -84,6 +89,28 @@ class MarketSide:
     def _on_quote(self, contract: Contract, quote: Quote, received: float) -> None:
         for account_id in self.watcher.reached(quote.contract_id, quote.last, quote.bid, quote.ask):
             self._hinter.give("critical.check_limits", caused_at=received, account_id=account_id)
+
+        self._on_trade(quote.contract_id, quote.last, received)
+
+    def _on_trade(self, contract_id: str, price: Decimal | None, received: float) -> None:
+        for entry_id, best in self.goals.price(contract_id, price, received):
+            self._threads.start(self._tell_of_goal(entry_id, best, received))
+
+    def follow(self, wanted: list[Goal]) -> None:
+        """Hold prices against exactly these goals, and tell of those that the pace has kept back."""
+        self.goals.watch(wanted)
+        now = time.monotonic()
+        for entry_id, best in self.goals.due(now):
+            self._threads.start(self._tell_of_goal(entry_id, best, now))
+
+    async def _tell_of_goal(self, entry_id: int, best: Decimal, caused_at: float) -> None:
+        """Keep the best price, then hint: who takes the hint finds it."""
+        try:
+            await self._redis.set(goals.key(entry_id), str(best), px=goals.KEPT)
+        except (RedisError, OSError) as error:
+            log.warning("order #%s: its price is not kept, the next bar moves its stop: %s", entry_id, error)
+            return
+        self._hinter.give("critical.follow_price", caused_at=caused_at, order_id=entry_id)
 
     def _on_minute(self, contract: Contract, minute: Closed) -> None:
         self._threads.start(self._store(contract, minute, time.monotonic()))

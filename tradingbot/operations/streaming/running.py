@@ -21,6 +21,7 @@ from tradingbot.clock import clock
 from tradingbot.models import Account, Contract, Fill, Login, StreamEvent
 from tradingbot.models.accounts import Venue
 from tradingbot.operations import heartbeats, leases, sessions
+from tradingbot.operations.orders import following
 from tradingbot.operations.streaming import state, watching
 from tradingbot.operations.streaming.desk import Desk
 from tradingbot.operations.streaming.health import Health
@@ -48,6 +49,7 @@ class _Wanted:
     accounts: list[Account]
     contracts: list[Contract]
     watches: list[watching.Watch]
+    goals: list[following.Goal]
     is_open: bool
     gaps: int
 
@@ -195,6 +197,7 @@ class Stream:
             accounts=list(accounts),
             contracts=[c for c in sessions.contracts_in_use(now=now) if c.venue == self._login.venue],
             watches=watching.watches(self._login, now=now),
+            goals=following.goals(self._login, now=now),
             is_open=clock.started() and sessions.current(now) is not None,
             gaps=self._missed(),
         )
@@ -224,6 +227,7 @@ class Stream:
         )
         self.seen.watch(wanted.contracts)
         self.seen.watcher.watch(wanted.watches)
+        self.seen.follow(wanted.goals)
         self.health.contracts, self.health.is_open = wanted.contracts, wanted.is_open
         if wanted.gaps and time.monotonic() - self._restarted_at > _RESTART_GAP:
             self._restarted_at = time.monotonic()
