@@ -1,4 +1,7 @@
-"""The venue with a market hub that sends quotes as fast as a file says; everything else is as always."""
+"""The venue with a market hub that sends quotes as fast as one file says, and the price that another says, once.
+
+Everything else is as always.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,12 @@ def frames(contract_id: str, number: int) -> list[str]:
     return made
 
 
+def _quote(contract_id: str, price: str) -> str:
+    at = datetime.now(UTC).isoformat()
+    quote = {"lastPrice": float(price), "timestamp": at, "contract": contract_id}
+    return json.dumps({"type": 1, "target": "GatewayQuote", "arguments": [contract_id, quote]}) + END
+
+
 async def market(socket) -> None:
     """Confirm every subscription, then send."""
     await socket.accept()
@@ -51,6 +60,7 @@ async def market(socket) -> None:
 
     hearing = asyncio.create_task(hear())
     file, sent, due = Path(os.environ["VAR_DIR"]) / "rate", 0, 0.0
+    wish, told = Path(os.environ["VAR_DIR"]) / "price", ""
     last = time.monotonic()
     rate, read_at = 0.0, 0.0
     try:
@@ -59,6 +69,10 @@ async def market(socket) -> None:
             now = time.monotonic()
             if now - read_at > 0.2:
                 rate, read_at = float(file.read_text()) if file.exists() else 0.0, now
+            if wish.exists() and (price := wish.read_text()) != told:
+                told = price
+                for contract_id in contracts:
+                    await socket.send_text(_quote(contract_id, price))
             due += rate * (now - last)
             last = now
             for _ in range(min(int(due), 200)):  # what a stalled machine owes is not sent in one burst
