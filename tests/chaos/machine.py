@@ -79,7 +79,7 @@ class Machine:
 def running(var: Path, run: str) -> Iterator[Machine]:
     """Start what scenarios share; the last test process of a run stops PostgreSQL."""
     var.mkdir(parents=True, exist_ok=True)
-    with (var / "users.lock").open("w") as users, _zygote() as zygote:
+    with (var / "users.lock").open("w") as users, _zygote(var) as zygote:
         fcntl.flock(users, fcntl.LOCK_SH)
         with (var / "start.lock").open("w") as starting:
             fcntl.flock(starting, fcntl.LOCK_EX)
@@ -159,15 +159,21 @@ def _make_template(machine: Machine, run: str) -> None:
 
 
 @contextmanager
-def _zygote() -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "tests.chaos.zygote"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "ENV_FILE": os.devnull},
-    ) as process:  # ends when its stdin is closed
+def _zygote(var: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a zygote, one at a time: several that load everything at once starve each other on a busy machine."""
+    with (var / "zygote.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "tests.chaos.zygote"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "ENV_FILE": os.devnull},
+        )
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        word = process.stdout.readline()
+    with process:  # ends when its stdin is closed
+        if word != "ready\n":
+            raise RuntimeError(f"the zygote said {word!r} and ended with {process.wait(60)}; its stderr says why")
         yield process
