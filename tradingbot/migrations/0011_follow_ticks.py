@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tradingbot', '0009_metrics'),
+        ('tradingbot', '0010_searches'),
     ]
 
     operations = [
