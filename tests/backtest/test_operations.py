@@ -21,7 +21,7 @@ from market.calendar import generate
 from strategies.parameters import ParameterError
 from tests.backtest.live import MadeMarket
 from tests.factories import AccountFactory, ContractFactory, StrategyFactory
-from tradingbot.models import Account, Backtest, Contract, Search
+from tradingbot.models import Account, Backtest, BarDay, Contract, Search
 from tradingbot.operations import backtests, calendar
 from tradingbot.operations.backtests import portfolios, records, wishes
 from tradingbot.operations.bars.storing import record_in
@@ -42,16 +42,25 @@ def patient(db) -> None:
         cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def market() -> MadeMarket:
     return MadeMarket(SESSIONS, seed=5)
+
+
+FILLED: list[BarDay] = []
 
 
 @pytest.fixture
 def mnq(market) -> Contract:
     calendar.ensure_calendar(now=NOW)
     contract = ContractFactory(name="MNQZ6")
-    fill(contract, market, SESSIONS)
+    if FILLED:  # packed once a test process: the days are the same for every test
+        for day in FILLED:
+            day.pk, day.contract = None, contract
+        BarDay.objects.bulk_create(FILLED)
+    else:
+        fill(contract, market, SESSIONS)
+        FILLED.extend(BarDay.objects.all())
     return contract
 
 
