@@ -57,21 +57,26 @@ class _Order(NamedTuple):
 
 
 class _Mark(NamedTuple):
-    """What tells the age of an order's event. Its time alone does not: a filled order keeps that of its activation."""
+    """What tells the age of an order's event. Its time alone does not: a filled order keeps that of its activation.
+
+    Of one time a suspended leg is older than a working one: those of a market order may begin and work at once.
+    """
 
     is_over: bool
     filled: int
     at: datetime
+    works: bool
 
     @classmethod
     def of(cls, report: OrderReport) -> _Mark:
-        return cls(report.status not in LIVE, report.filled, report.updated_at or report.created_at)
+        at = report.updated_at or report.created_at
+        return cls(report.status not in LIVE, report.filled, at, report.status is not OrderStatus.SUSPENDED)
 
     def follows(self, before: _Mark) -> bool:
         """Return whether an event with this mark brings something newer than one with the mark `before`."""
         if self == before or self.filled < before.filled or before.is_over:
             return False
-        return self.is_over or self.at >= before.at
+        return self.is_over or (self.at, self.works) >= (before.at, before.works)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,11 @@ from brokers.simulated.behaviour import Behaviour
 from brokers.simulated.events import Event
 from market.calendar import generate
 from market.orders import OrderStatus, OrderType, Role, Side
-from tests.tradingbot.operations.orders.desk import START, Desk
+from market.sessions import trade_date_of
+from risk.gate import EntryRequest, EntrySide
+from tests.tradingbot.operations.orders.desk import PRICE, START, Desk
 from tradingbot.models import Account, Fill, Notification, Order, Position, Trade
-from tradingbot.operations import reconciliation
+from tradingbot.operations import orders, reconciliation
 from tradingbot.operations.streaming.booking import Arrived, Booking, Outcome
 
 
@@ -90,6 +92,29 @@ def test_a_filled_entry_is_booked_with_its_stop_and_the_cancel_of_its_opposite(d
     assert Position.objects.get().quantity == 3
     stop = buy.legs.get(role=Role.STOP)
     assert (stop.status, stop.stop_price) == (OrderStatus.WORKING, buy.average_price - 10)
+
+
+def test_the_stop_of_a_market_order_works_in_the_moment_in_which_it_began(desk: Desk, told: Told):
+    request = EntryRequest(
+        contract=desk.spec,
+        quantity=1,
+        sides=(EntrySide(Side.BUY, OrderType.MARKET, None, 40, 200),),
+        reference=PRICE,
+    )
+    (entry,) = desk.send(
+        orders.open(
+            account=desk.account,
+            contract=desk.contract,
+            request=request,
+            session_date=trade_date_of(desk.now),
+            now=desk.now,
+        )
+    )
+    told.take()
+    assert {leg.role: leg.status for leg in entry.legs.all()} == {
+        Role.STOP: OrderStatus.WORKING,
+        Role.TARGET: OrderStatus.WORKING,
+    }
 
 
 def test_what_is_booked_is_what_the_check_by_rest_would_have_booked(desk: Desk, told: Told):
