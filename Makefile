@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 PACKAGES := market strategies risk brokers backtest tradingbot manage.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONDONTWRITEBYTECODE  # a dozen processes load the same modules at every start: compile them once
 
 PYTHON ?=
 SPEED ?= 30
