@@ -79,7 +79,7 @@ class Order(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True, help_text="cancelled by us from then on")
     broker_order_id = models.BigIntegerField(null=True, blank=True)
     status_at = models.DateTimeField(
-        db_default=Now(), editable=False, help_text="machine time of the last change of status; older reads are ignored"
+        db_default=Now(), editable=False, help_text="machine time of the last change; older reads are ignored"
     )
     seen_at = models.DateTimeField(null=True, blank=True, help_text="machine time: when the venue first showed it")
     empty_reads = models.PositiveIntegerField(default=0, help_text="successful reads that did not show it")

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Value
+from django.db.models.functions import Coalesce, Greatest, Now
 
 from brokers.base import OrderReport
 from market.orders import NEXT, OrderStatus, OrderType, Role
@@ -24,7 +25,8 @@ _OPEN_AT_VENUE = (OrderStatus.WORKING, OrderStatus.PARTIAL, OrderStatus.CANCEL_P
 def adopt(order: Order, report: OrderReport, *, read_at: datetime, now: datetime) -> bool:
     """Bring `order` to what `report` says: id, status, prices. Returns whether anything changed.
 
-    read_at   machine time at which that read began; a picture older than our last change of the status is ignored
+    read_at   machine time at which that read began; a picture older than our last change of the status, or than the one
+              that the row's prices are from, is ignored
     Fills are booked from executions alone; `filled` never falls. An order that had ended for us and works at the venue
     becomes GHOST, with an alert, and is cancelled.
     """
@@ -47,6 +49,8 @@ def adopt(order: Order, report: OrderReport, *, read_at: datetime, now: datetime
                 _end_legs(order, now)
             return True
         moved = {k: v for k, v in changes.items() if getattr(order, k) != v}
+        if moved:
+            changes["status_at"] = Greatest("status_at", Value(read_at))
         Order.objects.filter(pk=order.pk).update(empty_reads=0, absent_since=None, **changes)
         if moved:
             order.note("facts", at=now, detail={k: str(v) for k, v in moved.items()})

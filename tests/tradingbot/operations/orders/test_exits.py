@@ -232,6 +232,20 @@ def test_an_older_picture_does_not_bring_an_ended_order_back(desk: Desk) -> None
     assert buy.status == OrderStatus.CANCELLED
 
 
+def test_an_older_picture_does_not_move_a_stop_back(desk: Desk) -> None:
+    long_position(desk)
+    stop = Order.objects.get(role=Role.STOP)
+    old = snapshots.read(desk.account, max_age=0, now=desk.now)
+    wanted = (stop.stop_price or Decimal(0)) + 5
+    assert orders.request_modify(stop, wanted, by="test", now=desk.now)
+    stop.refresh_from_db()
+    assert orders.modify(stop, now=desk.now)
+    reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+    reconciliation.apply_orders_and_fills(desk.account, old, now=desk.now)
+    stop.refresh_from_db()
+    assert (stop.stop_price, stop.desired_price) == (wanted, None)
+
+
 def test_a_manual_order_at_the_venue_is_seen_counted_and_flattened(desk: Desk) -> None:
     desk.broker.place(
         PlaceOrder(
