@@ -10,31 +10,39 @@ import json
 import os
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
+from tradingbot.clock import clock
+
 TICK = 0.002  # seconds between two bursts
-END = "\x1e"
+END, AT = "\x1e", "@at"
 
 
 def frames(contract_id: str, number: int) -> list[str]:
-    """Return quotes of one contract as the real venue sends them: what changed, most often bid and ask."""
+    """Return quotes of one contract as the real venue sends them: what changed, most often bid and ask.
+
+    Their time is left open, `stamped` fills it in.
+    """
     made = []
     for i in range(number):
         price = 24500 + (i % 40) * 0.25
-        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "1+00:00"
         quote: dict[str, object] = {"symbol": "F.US.MNQ", "bestBid": price, "bestAsk": price + 0.25}
         if i % 3 == 0 or i == 0:
             quote["lastPrice"] = price
             quote["volume"] = 1000 + i
-        quote |= {"lastUpdated": at, "timestamp": at, "contract": contract_id}
+        quote |= {"lastUpdated": AT, "timestamp": AT, "contract": contract_id}
         made.append(json.dumps({"type": 1, "target": "GatewayQuote", "arguments": [contract_id, quote]}) + END)
     return made
 
 
+def stamped(frame: str, at: datetime) -> str:
+    return frame.replace(AT, at.strftime("%Y-%m-%dT%H:%M:%S.%f1+00:00"))
+
+
 def _quote(contract_id: str, price: str) -> str:
-    at = datetime.now(UTC).isoformat()
+    at = clock.now().isoformat()
     quote = {"lastPrice": float(price), "timestamp": at, "contract": contract_id}
     return json.dumps({"type": 1, "target": "GatewayQuote", "arguments": [contract_id, quote]}) + END
 
@@ -79,7 +87,7 @@ async def market(socket) -> None:
                 known = list(contracts.values())
                 if known:
                     of = known[sent % len(known)]
-                    await socket.send_text(of[sent // len(known) % len(of)])
+                    await socket.send_text(stamped(of[sent // len(known) % len(of)], clock.now()))
                     sent += 1
             due = min(due - int(due) if due < 200 else due - 200, 400)
     except RuntimeError:  # the client has gone
@@ -100,7 +108,6 @@ def main() -> None:
     from brokers.simulated.generator import GeneratedMarket
     from brokers.simulated.ledger import Ledger
     from brokers.simulated.server import create_app
-    from tradingbot import clock
 
     venue = Venue(Ledger(Path(os.environ["VAR_DIR"]) / "flood.sqlite3"), GeneratedMarket(7), Behaviour())
     venue.open_account("50KTC-V2-DEMO-1", Decimal(50_000), clock.now())

@@ -112,9 +112,10 @@ CASES = (
 
 def _params() -> Iterator[Any]:
     for case in CASES:
-        yield pytest.param(case, id=case.kind, marks=pytest.mark.xdist_group(f"parity-{case.kind}"))
+        group = pytest.mark.xdist_group(f"parity-{case.kind}")
+        yield pytest.param(case, id=case.kind, marks=group)
         month = replace(case, reasons=case.reasons | case.in_october, **OCTOBER)
-        yield pytest.param(month, id=f"{case.kind}-october", marks=pytest.mark.parity)
+        yield pytest.param(month, id=f"{case.kind}-october", marks=(group, pytest.mark.parity))
 
 
 @pytest.fixture(scope="module", params=list(_params()))

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec import Raw
@@ -16,7 +17,7 @@ from redis.exceptions import RedisError
 
 from brokers.base import ReadFailed
 from brokers.projectx.hubs import Ages, MarketDecoder, Quote
-from brokers.projectx.hubs.market import QUOTE, TRADE, trades
+from brokers.projectx.hubs.market import QUOTE, TRADE, MarketTrade, trades
 from market.contracts import Contract as Spec
 from tradingbot.clock import period
 from tradingbot.models import Contract
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 _KEPT = int(quotes.KEPT * 1000)
 _PAUSE = 0.5
 _SETTLE = 0.25  # market seconds for trades on their way after a minute's end
+_MOST_AHEAD = timedelta(minutes=1)  # of our clock; a later time would end minutes that nobody has seen
 
 
 @dataclass(slots=True)
@@ -44,6 +46,7 @@ class Counts:
 class Feed:
     """Quotes and trades of the watched contracts.
 
+    now         market time
     on_quote    told of every quote with the time of its frame
     on_trade    told of every trade: its contract's id at the venue, its price, the time of its frame
     on_minute   told of every minute that is over and was seen whole
@@ -53,6 +56,7 @@ class Feed:
         self,
         redis: Redis,
         *,
+        now: Callable[[], datetime],
         on_quote: Callable[[Contract, Quote, float], None],
         on_trade: Callable[[str, Decimal, float], None],
         on_minute: Callable[[Contract, Closed], None],
@@ -60,6 +64,7 @@ class Feed:
         self.ages = Ages()
         self.counts = Counts()
         self._redis = redis
+        self._now = now
         self._on_quote = on_quote
         self._on_trade = on_trade
         self._on_minute = on_minute
@@ -102,7 +107,7 @@ class Feed:
                 self._quote(self._decoder.quote(arguments), received)
             elif target == TRADE:
                 for trade in trades(arguments):
-                    self._trade(trade.contract_id, trade.at.timestamp(), trade.price, trade.quantity, received)
+                    self._trade(trade, received)
         except (ReadFailed, ValueError) as error:
             self.counts.unreadable += 1
             if received - self._told_at > 60:
@@ -114,26 +119,33 @@ class Feed:
         contract = self._contracts.get(quote.contract_id)
         if contract is None:
             return
+        self._believe(quote.at)
         self.ages.saw(quote.contract_id, received)
         self._minutes[quote.contract_id].saw(quote.at.timestamp(), received)
         self._changed[quote.contract_id] = (quote, received)
         self._filled.set()
         self._on_quote(contract, quote, received)
 
-    def _trade(self, contract_id: str, at: float, price: Decimal, quantity: int, received: float) -> None:
+    def _trade(self, trade: MarketTrade, received: float) -> None:
         self.counts.trades += 1
-        spec = self._specs.get(contract_id)
+        spec = self._specs.get(trade.contract_id)
         if spec is None:
             return
-        self.ages.saw(contract_id, received)
-        minutes = self._minutes[contract_id]
+        self._believe(trade.at)
+        self.ages.saw(trade.contract_id, received)
+        at, minutes = trade.at.timestamp(), self._minutes[trade.contract_id]
         try:
-            minutes.trade(at, spec.ticks(price), quantity)
+            minutes.trade(at, spec.ticks(trade.price), trade.quantity)
         except ValueError:
             minutes.begin(at + MINUTE)  # a price off the grid: this minute is for the venue to tell
             raise
         minutes.saw(at, received)
-        self._on_trade(contract_id, price, received)
+        self._on_trade(trade.contract_id, trade.price, received)
+
+    def _believe(self, at: datetime) -> None:
+        """Raise ValueError for an event from the future."""
+        if at - self._now() > _MOST_AHEAD:
+            raise ValueError(f"it is of {at:%Y-%m-%d %H:%M:%S} UTC, our clock says {self._now():%Y-%m-%d %H:%M:%S}")
 
     def close_minutes(self, now: float) -> None:
         """Hand out the minutes that are over; `now` is time.monotonic()."""

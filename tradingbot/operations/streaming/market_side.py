@@ -39,7 +39,7 @@ class MarketSide:
     """Listens to the market hub. `stored`: minutes made of trades; `corrected`: those the venue tells otherwise."""
 
     def __init__(self, redis: Redis, hinter: Hinter, threads: Threads, *, now: Callable[[], datetime]) -> None:
-        self.feed = Feed(redis, on_quote=self._on_quote, on_trade=self._on_trade, on_minute=self._on_minute)
+        self.feed = Feed(redis, now=now, on_quote=self._on_quote, on_trade=self._on_trade, on_minute=self._on_minute)
         self.watcher = Watcher()
         self.goals = goals.Goals()
         self.stored = self.corrected = 0
