@@ -171,7 +171,7 @@ class _Desk:
         query = "SELECT 1 FROM tradingbot_fill WHERE broker_order_id = %s"
         give_up = time.monotonic() + 10
         while not self._rows.execute(query, [answer["orderId"]]).fetchone() and time.monotonic() < give_up:
-            time.sleep(0.001)
+            time.sleep(0.003)
         seen = datetime.now(UTC)
         return (seen - self._executed_at(answer["orderId"])).total_seconds()
 

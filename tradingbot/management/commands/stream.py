@@ -24,7 +24,7 @@ from tradingbot.operations.streaming.running import Stream
 log = logging.getLogger(__name__)
 
 _LOOK, _LOOK_AGAIN = 1.0, 15.0
-_SWITCH = 0.0005  # seconds after which a thread that computes lets another one on: the loop must not wait for bookings
+_SWITCH = 0.0001  # seconds after which a thread that computes lets another one on: the loop must not wait for bookings
 
 
 class Command(BaseCommand):
