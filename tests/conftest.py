@@ -33,6 +33,8 @@ from tradingbot.queues import redis
 
 MADE_ONCE = ("django_migrations", "django_content_type", "auth_permission")
 """Tables that are filled with the database and that no test writes."""
+BY_CASE = {"tests/backtest/test_parity.py"}
+"""Files that live through something long once a case, for several tests."""
 
 
 @dataclass
@@ -208,7 +210,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
-    """Keep the tests of a file in one process, in the order above.
+    """Keep the tests of a file in one process, in the order above; a case of BY_CASE is a file of its own.
 
     pytest-xdist 3.8 writes the groups of `--dist loadgroup` where pytest 9.2 does not read them: it would split them.
     """
@@ -216,8 +218,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | 
         return None
     from xdist.scheduler import LoadFileScheduling
 
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            return file + test[test.find("[") :] if file in BY_CASE else file
+
     config.option.loadscopereorder = False
-    return LoadFileScheduling(config, log)
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -112,10 +112,9 @@ CASES = (
 
 def _params() -> Iterator[Any]:
     for case in CASES:
-        group = pytest.mark.xdist_group(f"parity-{case.kind}")
-        yield pytest.param(case, id=case.kind, marks=group)
+        yield pytest.param(case, id=case.kind, marks=pytest.mark.xdist_group("parity"))
         month = replace(case, reasons=case.reasons | case.in_october, **OCTOBER)
-        yield pytest.param(month, id=f"{case.kind}-october", marks=(group, pytest.mark.parity))
+        yield pytest.param(month, id=f"{case.kind}-october", marks=pytest.mark.parity)
 
 
 @pytest.fixture(scope="module", params=list(_params()))

@@ -17,12 +17,24 @@ from brokers.projectx.hubs import Pace
 from brokers.projectx.hubs.signalr import Timeouts
 from brokers.simulated.broker import SimulatedBroker
 from tests.brokers.simulated.served import served
-from tests.brokers.simulated.stage import BUY, MARKET, MNQ, START
+from tests.brokers.simulated.stage import BUY, MARKET, MNQ, START, STOP
 from tests.brokers.simulated.stage import Stage as VenueStage
 from tests.factories import AccountFactory, ContractFactory, LoginFactory, StrategyFactory
 from tests.tradingbot.operations.ledgers import calendar_days
-from tradingbot.models import Account, Contract, Fill, Heartbeat, Login, Notification, Position, StreamEvent
+from tradingbot.models import (
+    Account,
+    Contract,
+    Fill,
+    Heartbeat,
+    Login,
+    Notification,
+    Order,
+    Position,
+    Strategy,
+    StreamEvent,
+)
 from tradingbot.operations import quotes, reconciliation, streaming, venues
+from tradingbot.operations.streaming import goals
 from tradingbot.operations.streaming.running import Stream
 from tradingbot.queues import redis
 
@@ -224,6 +236,28 @@ def test_a_limit_that_a_quote_reaches_is_hinted_to_critical(scene: Scene):
             await scene.wait(lambda: b"check_limits" in b"".join(redis().lrange("critical", 0, -1)), "the hint")
 
     asyncio.run(go())
+
+
+def test_a_stop_follows_the_price_that_the_hub_brings(scene: Scene):
+    Strategy.objects.update(follow_ticks=True)
+    common = {"account": scene.account, "contract": scene.contract, "strategy": Strategy.objects.get(), "quantity": 1}
+    common |= {"session_date": START.date(), "created_at": START, "updated_at": START}
+    ticks = {"stop_ticks": 40, "trail_ticks": 40}
+    entry = Order.objects.create(role="entry", side=1, type="market", status="sending", tag="e", **ticks, **common)
+    Order.objects.create(role="stop", side=-1, type="stop", status="suspended", tag="e-SL", parent=entry, **common)
+
+    async def go() -> None:
+        async with scene.stream() as stream:
+            await scene.wait(scene.delivers, "the stream")
+            await scene.rows(lambda: scene.venue.place(MARKET, BUY, 1, sl=-40, custom_tag=entry.tag))
+            await scene.wait(lambda: stream.seen.goals._by_contract, "the goal")
+            await scene.rows(lambda: scene.venue.bar(20000, 20020, 20000, 20020))
+            await scene.wait(lambda: b"follow_price" in b"".join(redis().lrange("critical", 0, -1)), "the hint")
+            await scene.rows(lambda: goals.check(entry, now=scene.venue.now()))
+
+    asyncio.run(go())
+    resting = scene.venue.venue.ledger.orders(scene.account.broker_account_id)
+    assert [order.stop for order in resting if order.type == STOP] == [20010 * 4]  # ten points behind 20020, from 19990
 
 
 def test_minutes_go_from_the_hub_into_the_cache_and_the_strategies_are_told(scene: Scene):
