@@ -90,9 +90,10 @@ def _children(parts: Parts) -> float:
 def _name(process: object) -> str:
     line = " ".join(process.cmdline())  # type: ignore[attr-defined]
     for word in ("critical", "high", "normal", "low", "background"):
-        if f"-Q {word}" in line:
+        if f"-Q {word}" in line or f"worker-{word}" in line or f"celeryd: {word}@" in line:
             return f"worker-{word}"
-    for word in ("venue", "uvicorn", "beat", "flower", "guard", "stream", "postgres", "valkey", "manage.py up"):
+    others = ("venue", "web", "beat", "flower", "guard", "stream", "postgres", "valkey", "manage.py up", "forkserver")
+    for word in others:
         if word in line:
             return word
     return Path(line.split()[0]).name if line else "?"

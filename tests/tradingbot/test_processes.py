@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from datetime import date
@@ -17,6 +18,7 @@ from tradingbot.processes import worker
 from tradingbot.queues import redis, waiting
 from tradingbot.schedule import Scheduler
 
+HOST = socket.gethostname()
 ROOT = Path(__file__).resolve().parents[2]
 ASK = "import sys, json\n{}\nprint(json.dumps([name for name in {} if name in sys.modules]))"
 VENUE = """
@@ -33,7 +35,7 @@ COMMAND_LINE = ["celery.bin.celery", "prompt_toolkit", "rich"]
     ("code", "heavy"),
     [
         (
-            "from tradingbot.processes import worker; worker._load(['tradingbot.tasks.normal', 'talib'])",
+            "from tradingbot.processes import worker; worker.load(['tradingbot.tasks.normal', 'talib'])",
             ["pandas", "flower", "tornado", "tradingbot.tasks.low", *PAGES, *COMMAND_LINE],
         ),
         ("import tradingbot.processes.beat", ["tradingbot.tasks", "httpx", "pandas", *PAGES, *COMMAND_LINE]),
@@ -70,9 +72,9 @@ def test_the_library_of_holidays_stays_out_of_the_process_that_asks() -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["-Q", "critical", "-c", "4"], (["critical"], 4, "critical@%h", 25, 30, None)),
-        (["-Q", "normal,high", "-n", "two@%h"], (["normal", "high"], 1, "two@%h", 110, 120, 500)),
-        (["-Q", "low,background"], (["low", "background"], 1, "low@%h", None, None, 500)),
+        (["-Q", "critical", "-c", "4"], (["critical"], 4, f"critical@{HOST}", 25, 30, None)),
+        (["-Q", "normal,high", "-n", "two@%h"], (["normal", "high"], 1, f"two@{HOST}", 110, 120, 500)),
+        (["-Q", "low,background"], (["low", "background"], 1, f"low@{HOST}", None, None, 500)),
     ],
 )
 def test_a_worker_takes_its_limits_from_its_queues(arguments, expected, monkeypatch) -> None:
@@ -88,7 +90,7 @@ def test_a_worker_takes_its_limits_from_its_queues(arguments, expected, monkeypa
             """The worker itself is tried in the compressed day and in the restart matrix."""
 
     monkeypatch.setattr(app, "Worker", Started)
-    monkeypatch.setattr(worker, "_load", lambda modules: None)
+    monkeypatch.setattr(worker, "load", lambda modules: None)
     monkeypatch.setitem(app.conf, "imports", app.conf.imports)
     assert worker.main(arguments) == 0
     names = ("queues", "concurrency", "hostname", "soft_time_limit", "time_limit", "max_tasks_per_child")

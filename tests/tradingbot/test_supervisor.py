@@ -260,7 +260,7 @@ def test_a_pid_that_now_belongs_to_another_program_is_left_alone(place):
 
 
 def test_the_processes_of_another_folder_are_not_ours(place):
-    environment = {**os.environ, MARK: mark(Path("/elsewhere"), "one")}
+    environment = {**os.environ, MARK: mark(Path("/elsewhere"))}
     stranger = subprocess.Popen([sys.executable, "-c", LIVES], env=environment, start_new_session=True)
     Group("one", stranger.pid, 0.0).write(place.run)
     assert end_leftovers(place.run, seconds=1) == []

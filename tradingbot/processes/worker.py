@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 import django
+from celery.utils.nodenames import default_nodename, host_format
 
 from tradingbot.celery_app import QUEUES, app
 from tradingbot.queues import LIMITS
@@ -21,13 +22,13 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     queues: list[str] = options.queues
     app.conf.imports = [f"tradingbot.tasks.{queue}" for queue in queues]
-    _load([*app.conf.imports, *(["talib"] if "normal" in queues else [])])
+    load([*app.conf.imports, *(["talib"] if "normal" in queues else [])])
     soft, hard = (
         None if None in limits else max(limit for limit in limits if limit)
         for limits in zip(*(LIMITS[queue] for queue in queues), strict=True)
     )  # of a task that has none of its own
     worker = app.Worker(
-        hostname=options.name or f"{queues[0]}@%h",
+        hostname=host_format(default_nodename(options.name or f"{queues[0]}@%h")),
         queues=queues,
         concurrency=options.children,
         soft_time_limit=soft,
@@ -41,8 +42,8 @@ def main(arguments: list[str]) -> int:
     return int(worker.exitcode or 0)
 
 
-def _load(modules: list[str]) -> None:
-    """Import what the children will need before they are forked, so that they share it.
+def load(modules: list[str]) -> None:
+    """Import what children will need before they are forked, so that they share it.
 
     TA-Lib loads pandas to take its series, httpx rich for its command line: 25 and 4 MB for what we never use.
     """

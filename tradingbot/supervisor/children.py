@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,6 +15,7 @@ import psutil
 
 from tradingbot.supervisor import logfiles
 from tradingbot.supervisor.groups import MARK, Group, mark
+from tradingbot.supervisor.launching import Process, execute
 from tradingbot.supervisor.procfile import Command
 
 log = logging.getLogger(__name__)
@@ -38,18 +38,27 @@ class Place:
 class Child:
     """A process and its restarts; every duration is machine seconds, `now` is `time.monotonic()`.
 
-    probe   whether it answers; None: it counts as answering once it lived for a second, or by its heartbeats
+    probe    whether it answers; None: it counts as answering once it lived for a second, or by its heartbeats
+    launch   how it is started
     """
 
-    def __init__(self, name: str, command: Command, place: Place, probe: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Command,
+        place: Place,
+        probe: Callable[[], bool] | None = None,
+        launch: Callable[[Command, Path, Mapping[str, str], Path], Process] = execute,
+    ) -> None:
         self.name = name
         self.command = command
         self.place = place
         self.probe = probe
+        self.launch = launch
         self.log_file = place.logs / f"{name}.log"
         self.started = 0.0
         self.answered = float("-inf")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._group: Group | None = None
         self._delay = 0.0
         self._due = 0.0
@@ -73,21 +82,12 @@ class Child:
     def start(self) -> None:
         """Start the process; one that cannot be started counts as ended."""
         self.started = time.monotonic()
-        environment = {**self.place.environment, MARK: mark(self.place.run, self.name), "PYTHONUNBUFFERED": "1"}
-        with logfiles.open_to_append(self.log_file) as output:
-            try:
-                self._process = subprocess.Popen(
-                    self.command,
-                    cwd=self.place.root,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,  # a Ctrl-C at the terminal reaches the supervisor alone
-                )
-            except OSError as error:
-                self._again(f"cannot be started: {error}")
-                return
+        environment = {**self.place.environment, MARK: mark(self.place.run), "PYTHONUNBUFFERED": "1"}
+        try:
+            self._process = self.launch(self.command, self.place.root, environment, self.log_file)
+        except OSError as error:
+            self._again(f"cannot be started: {error}")
+            return
         try:
             created = psutil.Process(self._process.pid).create_time()
         except psutil.NoSuchProcess:

@@ -45,7 +45,7 @@ class Group:
         for process in psutil.process_iter():
             try:
                 grouped = os.getpgid(process.pid) == self.pid and process.status() != psutil.STATUS_ZOMBIE
-                if grouped and process.environ().get(MARK) == mark(run, self.name):
+                if grouped and process.environ().get(MARK) == mark(run):
                     found.append(process)
             except (OSError, psutil.Error):
                 continue  # it ended meanwhile, or is another user's
@@ -73,9 +73,9 @@ class Group:
                 return  # it ended meanwhile
 
 
-def mark(run: Path, name: str) -> str:
-    """Return the value of MARK for process `name` of the system whose pid files are in `run`."""
-    return f"{run}:{name}"
+def mark(run: Path) -> str:
+    """Return the value of MARK for the processes of the system whose pid files are in `run`."""
+    return str(run)
 
 
 def remembered(run: Path) -> list[Group]:

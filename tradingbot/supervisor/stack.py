@@ -19,9 +19,9 @@ from django.db import close_old_connections, connections
 
 from tradingbot import servers
 from tradingbot.clock import clock
-from tradingbot.supervisor import logfiles, procfile
+from tradingbot.supervisor import launching, logfiles, procfile
 from tradingbot.supervisor.children import Child, Place
-from tradingbot.supervisor.groups import end_leftovers
+from tradingbot.supervisor.groups import MARK, end_leftovers, mark
 from tradingbot.supervisor.instance import StartError, check_ports, single_instance
 from tradingbot.supervisor.procfile import Command
 from tradingbot.supervisor.supervisor import Supervisor
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 LEFTOVER_SECONDS = 15.0  # more than one call to the venue takes
 FOLLOWED = ("guard", "stream")  # they show life once they have an account to look after
+APART = ("guard", "flower")
+"""Programs of their own: guard must work where Celery or Redis cannot even be imported, Flower has nothing to share."""
 PROBED = {"web": "/health", "venue": "/api/Status/ping", "flower": "/"}
 
 
@@ -60,9 +62,14 @@ def run(
             check_ports({variable: port for name, (variable, port) in _ports().items() if name in names})
             clock.reset()
             log.info("starting %s; logs are in %s", ", ".join(names), place.logs)
+            os.environ[MARK] = mark(place.run)
+            launches = {name: launching.fork for name in names if name not in APART} if launching.preload() else {}
             _release(commands.get(procfile.RELEASE, []), place)
             supervisor = Supervisor(
-                [Child(name, commands[name][0], place, _probe(name)) for name in names],
+                [
+                    Child(name, commands[name][0], place, _probe(name), launches.get(name, launching.execute))
+                    for name in names
+                ],
                 heartbeats=ages,
                 watched=frozenset(name for name in names if name == "beat" or name.startswith("worker-")),
                 followed=frozenset(FOLLOWED),
