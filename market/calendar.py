@@ -1,15 +1,18 @@
 """Which sessions exist: the exchange's calendar for equity index futures, and where its source is known to be wrong.
 
-`python -m market.calendar 2026 2027` prints them as JSON, in UTC: [trade date, opens, closes, regular open, early].
+The years of `holidays.toml` are known at once, others are asked of the library. `python -m market.calendar 2010 2035`
+prints that file anew.
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, time
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from zoneinfo import ZoneInfo
@@ -18,6 +21,7 @@ from market.sessions import CHICAGO, CLOSE, NEW_YORK, Session, session_until
 
 SOURCE = "pandas-market-calendars, CME Globex Equity"
 
+_HOLIDAYS = Path(__file__).with_name("holidays.toml")
 _PATIENCE = 60.0  # seconds; it takes one on an idle machine
 
 CORRECTIONS: dict[date, time | None] = {
@@ -31,6 +35,27 @@ CORRECTIONS: dict[date, time | None] = {
 """Closing time in Chicago, None for no session, of dates that the library does not know as they were."""
 
 
+@dataclass(frozen=True, slots=True)
+class Holidays:
+    """The weekdays of one year that are no ordinary ones: without a session, or closing early, in Chicago's time."""
+
+    closed: frozenset[date]
+    early: Mapping[date, time]
+
+    def sessions(self, year: int) -> Iterator[Session]:
+        """Return the sessions of the year, oldest first."""
+        day = date(year, 1, 1)
+        while day.year == year:
+            if day.weekday() < 5 and day not in self.closed:
+                early = self.early.get(day)
+                closes = datetime.combine(day, *((CLOSE, _NEW_YORK) if early is None else (early, _CHICAGO)))
+                yield session_until(day, closes.astimezone(UTC), early_close=early is not None)
+            day += timedelta(days=1)
+
+
+_CHICAGO, _NEW_YORK = ZoneInfo(CHICAGO), ZoneInfo(NEW_YORK)
+
+
 def generate(first: date, last: date) -> list[Session]:
     """Return the sessions dated `first` to `last`, oldest first; days without trading have none.
 
@@ -40,8 +65,9 @@ def generate(first: date, last: date) -> list[Session]:
         raise ValueError(f"the calendar cannot end on {last}, before it begins on {first}")
     with _one_asks:
         missing = [year for year in range(first.year, last.year + 1) if year not in _years]
-        if missing:
-            _learn(min(missing) - 1, max(missing) + 1)
+        unknown = [year for year in missing if year not in holidays()]
+        known = holidays() | (_asked(min(unknown), max(unknown)) if unknown else {})
+        _years.update({year: list(known[year].sessions(year)) for year in missing})
     sessions = (session for year in range(first.year, last.year + 1) for session in _years[year])
     return [session for session in sessions if first <= session.trade_date <= last]
 
@@ -50,7 +76,28 @@ _years: dict[int, list[Session]] = {}
 _one_asks = Lock()
 
 
-def _learn(first: int, last: int) -> None:
+def minutes(session: Session) -> int:
+    """Return how many 1-minute bars the session has when every minute trades (1380 on an ordinary day)."""
+    return int((session.closes_at - session.opens_at).total_seconds()) // 60
+
+
+@cache
+def holidays() -> dict[int, Holidays]:
+    """Return the years that we know without asking."""
+    return _read(_HOLIDAYS.read_text())
+
+
+def _read(text: str) -> dict[int, Holidays]:
+    return {
+        int(year): Holidays(
+            frozenset(date.fromisoformat(f"{year}-{day}") for day in of["closed"]),
+            {date.fromisoformat(f"{year}-{day}"): time.fromisoformat(at) for day, at in of["early"].items()},
+        )
+        for year, of in tomllib.loads(text).items()
+    }
+
+
+def _asked(first: int, last: int) -> dict[int, Holidays]:
     """Ask the library in a process of its own: it brings pandas, 60 MB that a process which goes on would keep."""
     answer = subprocess.run(
         [sys.executable, "-m", "market.calendar", str(first), str(last)],
@@ -63,48 +110,43 @@ def _learn(first: int, last: int) -> None:
     )
     if answer.returncode:
         raise RuntimeError(f"the calendar of {first} to {last} cannot be made: {answer.stderr.strip()[-300:]}")
-    years: dict[int, list[Session]] = {year: [] for year in range(first, last + 1)}
-    for day, *times, early_close in json.loads(answer.stdout):
-        trade_date = date.fromisoformat(day)
-        opens_at, closes_at, rth_opens_at = map(datetime.fromisoformat, times)
-        years[trade_date.year].append(Session(trade_date, opens_at, closes_at, rth_opens_at, early_close))
-    _years.update(years)
+    return _read(answer.stdout)
 
 
-def _from_library(first: int, last: int) -> Iterator[Session]:
+def from_library(first: int, last: int) -> dict[int, Holidays]:
+    """Return what the library knows of the years, corrected."""
     from pandas_market_calendars import get_calendar
 
     schedule = get_calendar("CME Globex Equity").schedule(f"{first}-01-01", f"{last}-12-31")
-    for day, closes in zip(schedule.index, schedule["market_close"], strict=True):
-        closes_at = _corrected(day.date(), closes.to_pydatetime().astimezone(UTC))
-        if closes_at is not None:
-            regular = datetime.combine(day.date(), CLOSE, ZoneInfo(NEW_YORK))
-            yield session_until(day.date(), closes_at, early_close=closes_at < regular)
+    known = {day.date(): closes.to_pydatetime() for day, closes in schedule["market_close"].items()}
+    found: dict[int, Holidays] = {}
+    for year in range(first, last + 1):
+        closed, early = set(), {}
+        for number in range(366):
+            day = date(year, 1, 1) + timedelta(days=number)
+            if day.year == year and day.weekday() < 5:
+                ordinary = datetime.combine(day, CLOSE, _NEW_YORK)
+                closes = known[day].astimezone(_CHICAGO).time() if day in known else None
+                closes = CORRECTIONS.get(day, closes)
+                if closes is None:
+                    closed.add(day)
+                elif datetime.combine(day, closes, _CHICAGO) < ordinary:
+                    early[day] = closes
+        found[year] = Holidays(frozenset(closed), early)
+    return found
 
 
-def minutes(session: Session) -> int:
-    """Return how many 1-minute bars the session has when every minute trades (1380 on an ordinary day)."""
-    return int((session.closes_at - session.opens_at).total_seconds()) // 60
-
-
-def _corrected(day: date, closes_at: datetime) -> datetime | None:
-    if day not in CORRECTIONS:
-        return closes_at
-    clock = CORRECTIONS[day]
-    return None if clock is None else datetime.combine(day, clock, ZoneInfo(CHICAGO)).astimezone(UTC)
-
-
-def _print(first: int, last: int) -> None:
-    rows = [
-        [
-            session.trade_date.isoformat(),
-            *(at.isoformat() for at in (session.opens_at, session.closes_at, session.rth_opens_at)),
-            session.early_close,
-        ]
-        for session in _from_library(first, last)
+def _text(first: int, last: int) -> str:
+    lines = [
+        f"# {SOURCE}, corrected where it is known to be wrong. Times are Chicago's.",
+        f"# python -m market.calendar {first} {last} > market/holidays.toml",
     ]
-    json.dump(rows, sys.stdout)
+    for year, of in from_library(first, last).items():
+        closed = ", ".join(f'"{day:%m-%d}"' for day in sorted(of.closed))
+        early = ", ".join(f'"{day:%m-%d}" = "{at:%H:%M}"' for day, at in sorted(of.early.items()))
+        lines += ["", f"[{year}]", f"closed = [{closed}]", f"early = {{{early}}}"]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    _print(int(sys.argv[1]), int(sys.argv[2]))
+    sys.stdout.write(_text(int(sys.argv[1]), int(sys.argv[2])))

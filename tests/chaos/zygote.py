@@ -13,10 +13,7 @@ import runpy
 import signal
 import sys
 from contextlib import suppress
-from datetime import date
 from pathlib import Path
-
-from market import calendar
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIBRARIES = (
@@ -56,7 +53,6 @@ LIBRARIES = (
 def main() -> None:
     for library in LIBRARIES:
         importlib.import_module(library)
-    calendar.generate(date(2025, 1, 1), date(2027, 12, 31))  # a process of its own asks the library for a second
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them: the kernel shall forget them

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from market.calendar import generate, minutes
+from market.calendar import Holidays, from_library, generate, holidays, minutes
 from market.sessions import CHICAGO, capture_at, firm_limit, flat_by, trade_date_of, tradeable
 
 # the firm's holiday table, checked 2026-10: be flat by, Chicago
@@ -91,3 +91,13 @@ def test_what_the_library_gets_wrong_is_corrected():
 def test_reversed_dates_are_refused():
     with pytest.raises(ValueError, match="cannot end on 2026-01-01"):
         generate(date(2026, 1, 2), date(2026, 1, 1))
+
+
+def test_the_shipped_years_are_what_the_library_knows():
+    shipped = holidays()
+    assert set(shipped) >= set(range(2015, 2036))
+    assert shipped == from_library(min(shipped), max(shipped))
+
+
+def test_a_year_without_holidays_has_every_weekday():
+    assert len(list(Holidays(frozenset(), {}).sessions(2026))) == 261

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from market.calendar import generate
+from market.calendar import generate, holidays
 from tradingbot import queues
 from tradingbot.celery_app import app
 from tradingbot.processes import worker
@@ -60,13 +60,12 @@ def test_a_process_loads_only_what_it_needs(code: str, heavy: list[str]) -> None
     assert json.loads(answer.stdout.splitlines()[-1]) == []
 
 
-def test_the_library_of_holidays_stays_out_of_the_process_that_asks() -> None:
-    assert [session.trade_date for session in generate(date(2026, 11, 25), date(2026, 11, 26))] == [
-        date(2026, 11, 25),
-        date(2026, 11, 26),
-    ]
-    with pytest.raises(RuntimeError, match="the calendar of 0 to 2 cannot be made"):
-        generate(date(1, 1, 1), date(1, 1, 2))
+def test_the_library_of_holidays_stays_out_of_the_process_that_asks_for_other_years() -> None:
+    assert 2008 not in holidays()
+    sessions = generate(date(2008, 12, 24), date(2008, 12, 26))
+    assert [(session.trade_date.day, session.early_close) for session in sessions] == [(24, True), (26, False)]
+    with pytest.raises(RuntimeError, match="the calendar of 9999 to 9999 cannot be made"):
+        generate(date(9999, 1, 1), date(9999, 1, 2))
 
 
 @pytest.mark.parametrize(
