@@ -13,6 +13,7 @@ import json
 import statistics
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -110,15 +111,24 @@ def _pure() -> list[float]:
     request = EntryRequest(contracts[0], 3, sides, oco=True, reference=86_000)
     if not decide(request, state).allowed:
         sys.exit(f"the benchmark's entry is denied: {decide(request, state).sentence}")
+    states = [_later(state, number) for number in range(WARM_UP + PURE_ROUNDS)]  # no two alike: nothing is remembered
     spent = []
     gc.disable()
-    for number in range(WARM_UP + PURE_ROUNDS):
+    for number, state in enumerate(states):
         begin = time.thread_time()
         decide(request, state)
         if number >= WARM_UP:
             spent.append((time.thread_time() - begin) * 1e3)
     gc.enable()
     return spent
+
+
+def _later(state, number: int):
+    """Return the state of the account `number` seconds later, with as many cents more."""
+    profit = Decimal(number) / 100
+    values = {name: getattr(state, name) + profit for name in ("balance", "equity", "day_profit")}
+    passed = timedelta(seconds=number)
+    return replace(state, now=state.now + passed, prices_at=state.prices_at + passed, **values)
 
 
 def _on_rows() -> tuple[list[float], list[float], list[float], list[float]]:

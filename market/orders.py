@@ -12,6 +12,10 @@ class Side(IntEnum):
     SELL = -1
 
     @property
+    def word(self) -> str:
+        return "buy" if self > 0 else "sell"
+
+    @property
     def opposite(self) -> Side:
         return Side(-self)
 

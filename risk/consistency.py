@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from risk.money import dollars
 from risk.parameters import Parameters
 from risk.requests import EntryRequest
 from risk.states import RiskState
@@ -65,10 +66,14 @@ def useful_today(rules: Parameters, days: Days, *, made: Decimal, safety: Decima
     None for a stage without a target.
     """
     cap = day_cap(rules, days, safety=safety)
-    if cap is None or rules.profit_target is None or rules.consistency_ratio is None:
-        return None
+    return None if cap is None else _useful(rules, days, made=made, cap=cap)
+
+
+def _useful(rules: Parameters, days: Days, *, made: Decimal, cap: Decimal) -> Decimal:
+    if rules.profit_target is None or rules.consistency_ratio is None:
+        return Decimal(0)
     needed = needed_total(target=rules.profit_target, ratio=rules.consistency_ratio, best_day=days.best)
-    return max(Decimal(0), min(cap - made, needed - days.total - made))
+    return max(Decimal(0), min(cap, needed - days.total) - made)
 
 
 def room(report: Report, request: EntryRequest, state: RiskState) -> int:
@@ -88,19 +93,19 @@ def room(report: Report, request: EntryRequest, state: RiskState) -> int:
     governor = rules.personal.governor
     if state.day_profit is None:
         if governor == "off":
-            report.rule(name, "unknown", _dollars(cap), None, "the governor is off")
+            report.rule(name, "unknown", dollars(cap), None, "the governor is off")
             return request.quantity
         text = "The result of the day is not known, and the account has a consistency governor."
-        report.fail(Code.DAY_UNKNOWN, name, "unknown", _dollars(cap), text)
+        report.fail(Code.DAY_UNKNOWN, name, "unknown", dollars(cap), text)
         return 0
-    useful = useful_today(rules.parameters, rules.days, made=state.day_profit, safety=safety) or Decimal(0)
-    value, limit = f"{_dollars(useful)} more", f"day's cap {_dollars(cap)}"
+    useful = _useful(rules.parameters, rules.days, made=state.day_profit, cap=cap)
+    value, limit = f"{dollars(useful)} more", f"day's cap {dollars(cap)}"
     if governor == "off":
         report.rule(name, value, limit, None, "the governor is off")
         return request.quantity
     if state.day_profit >= cap:
         text = (
-            f"The day has made {_dollars(state.day_profit)}: more than {_dollars(cap)} on one day raises what is "
+            f"The day has made {dollars(state.day_profit)}: more than {dollars(cap)} on one day raises what is "
             "needed to pass. The consistency governor takes no entry until the next session."
         )
         report.fail(Code.CONSISTENCY, name, value, limit, text)
@@ -114,7 +119,3 @@ def room(report: Report, request: EntryRequest, state: RiskState) -> int:
     note = "" if fits == request.quantity else f"{fits} contracts stay under the cap at their target"
     report.rule(name, value, limit, note=note)
     return fits
-
-
-def _dollars(amount: Decimal) -> str:
-    return f"-${-amount:,.2f}" if amount < 0 else f"${amount:,.2f}"

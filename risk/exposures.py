@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from market.contracts import Contract
@@ -30,10 +31,46 @@ class Exposure:
     oco_group: UUID | None = None
 
 
-def contracts_by_symbol(exposures: Iterable[Exposure]) -> dict[str, int]:
-    """Return how many contracts of each product are open or may open; long and short add up."""
-    counts: dict[str, int] = {}
+class Tally(NamedTuple):
+    """Exposures added up once for every rule that counts them; long and short add up.
+
+    contracts   by their ids
+    sums        of each: how many are open, ticks times contracts that those lose at their stops, how many may open,
+                what those lose; a stop that secures a profit counts as no loss, the profit is not lent to other orders
+    symbols     contracts of each product root
+    unstopped   the first exposure without a stop: what is lost is then not known
+    """
+
+    contracts: dict[str, Contract]
+    sums: dict[str, list[int]]
+    symbols: dict[str, int]
+    unstopped: Exposure | None
+
+
+def tally(exposures: Iterable[Exposure], *, slippage: int) -> Tally:
+    """Return what `exposures` come to when every stop fills `slippage` ticks late."""
+    contracts: dict[str, Contract] = {}
+    sums: dict[str, list[int]] = {}
+    unstopped = None
     for item in exposures:
-        symbol = item.contract.symbol
-        counts[symbol] = counts.get(symbol, 0) + item.quantity
-    return counts
+        key = item.contract.id
+        if key not in sums:
+            contracts[key] = item.contract
+            sums[key] = [0, 0, 0, 0]
+        line, quantity, ticks = sums[key], item.quantity, item.stop_ticks
+        if ticks is None:
+            unstopped, ticks = unstopped or item, 0
+        ticks += slippage
+        if item.is_position:
+            line[0] += quantity
+            if ticks > 0:
+                line[1] += ticks * quantity
+        else:
+            line[2] += quantity
+            if ticks > 0:
+                line[3] += ticks * quantity
+    symbols: dict[str, int] = {}
+    for key, (held, _, working, _) in sums.items():
+        symbol = contracts[key].symbol
+        symbols[symbol] = symbols.get(symbol, 0) + held + working
+    return Tally(contracts, sums, symbols, unstopped)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from market.orders import OrderType, Side
 from market.sessions import CHICAGO
 from risk import consistency, news, personal
+from risk.exposures import Tally
 from risk.requests import EntryRequest
 from risk.rule_states import Elsewhere
 from risk.states import RiskState
@@ -34,7 +35,12 @@ def data(report: Report, state: RiskState) -> None:
         report.fail(Code.NO_RULES, "rulebook", "no entry", "stage and size", text)
     else:
         of = rules.parameters
-        report.rule("rulebook", f"{of.stage} {of.size}K from {of.effective_from}", "stage and size")
+        report.rule("rulebook", _entry(of.stage, of.size, of.effective_from), "stage and size")
+
+
+@lru_cache(maxsize=64)
+def _entry(stage: str, size: int, effective_from: date) -> str:
+    return f"{stage} {size}K from {effective_from}"
 
 
 def conduct(report: Report, request: EntryRequest, state: RiskState) -> None:
@@ -56,15 +62,20 @@ def conduct(report: Report, request: EntryRequest, state: RiskState) -> None:
 
 
 def rooms(
-    report: Report, request: EntryRequest, state: RiskState, book: WorstCase | None, each: Decimal | None
+    report: Report,
+    request: EntryRequest,
+    state: RiskState,
+    book: Tally,
+    worst: WorstCase | None,
+    each: Decimal | None,
 ) -> list[int]:
     """Return how many contracts each of news, personal limits and governor leaves.
 
-    book, each   worst case of all that is open, and of one contract more; None while they cannot be counted
+    worst, each   worst case of all that is open, and of one contract more; None while they cannot be counted
     """
-    sizes = [news.room(report, request, state), consistency.room(report, request, state)]
-    if book is not None and each is not None:
-        sizes.append(personal.room(report, request, state, book, each))
+    sizes = [news.room(report, request, state, book), consistency.room(report, request, state)]
+    if worst is not None and each is not None:
+        sizes.append(personal.room(report, request, state, worst, each))
     return sizes
 
 
@@ -96,6 +107,9 @@ def _hedging(report: Report, request: EntryRequest, state: RiskState) -> None:
     if rules is None:
         return
     symbol = request.contract.symbol
+    if not rules.elsewhere:
+        report.rule("opposite positions", "none", "none on own accounts")
+        return
     group = rules.conduct.group_of(symbol) if rules.conduct is not None else frozenset({symbol})
     others = [e for e in rules.elsewhere if e.symbol in group and not _is_twin(e, request)]
     for side in request.sides:
@@ -105,7 +119,7 @@ def _hedging(report: Report, request: EntryRequest, state: RiskState) -> None:
         held = "is" if against.is_position else "may become"
         word = "long" if against.side is Side.BUY else "short"
         text = (
-            f"{against.account} {held} {word} {against.symbol}: a {side.side.name.lower()} of {symbol} here would be "
+            f"{against.account} {held} {word} {against.symbol}: a {side.side.word} of {symbol} here would be "
             "hedging between own accounts, which the firm forbids even for a moment."
         )
         value = f"{against.account} {word} {against.symbol}"

@@ -9,6 +9,7 @@ reported; the first failure decides.
 from __future__ import annotations
 
 from risk import firm_rules, groups, limits, margins, permit, rooms, shapes, strategy_rules, tapering
+from risk.exposures import Tally, tally
 from risk.permit import clock
 from risk.requests import EntryRequest, EntrySide
 from risk.stages import TRADED
@@ -29,17 +30,18 @@ def decide(request: EntryRequest, state: RiskState) -> Verdict:
     permit.prices(report, state, request.contract.symbol, has_reference=request.reference is not None)
     permit.balance(report, state)
     shaped = all([shapes.product(report, request), shapes.quantity(report, request), shapes.sides(report, request)])
-    sizes = _sizes(report, request, state) if shaped else [0]
+    book = tally(state.exposures, slippage=state.slippage_ticks)
+    sizes = _sizes(report, request, state, book) if shaped else [0]
     _rate(report, request, state)
     firm_rules.conduct(report, request, state)
-    book = worst_case(state.exposures, slippage=state.slippage_ticks)
-    _protection(report, state, book)
+    worst = worst_case(book)
+    _protection(report, book, worst)
     each = None
-    if shaped and book is not None:
+    if shaped and worst is not None:
         each = loss_a_contract(request.contract, request.sides, slippage=state.slippage_ticks)
-        sizes.append(rooms.daily_loss(report, request, state, book, each))
-        sizes.append(rooms.maximum_loss(report, request, state, book, each))
-    sizes += firm_rules.rooms(report, request, state, book, each)
+        sizes.append(rooms.daily_loss(report, request, state, worst, each))
+        sizes.append(rooms.maximum_loss(report, request, state, worst, each))
+    sizes += firm_rules.rooms(report, request, state, book, worst, each)
     quantity = max(0, min(request.quantity, *sizes))
     _sizing(report, request, quantity)
     if report.code is not Code.ALLOWED:
@@ -49,14 +51,14 @@ def decide(request: EntryRequest, state: RiskState) -> Verdict:
     return Verdict(True, quantity, Code.ALLOWED, sentence, tuple(report.rules))
 
 
-def _sizes(report: Report, request: EntryRequest, state: RiskState) -> list[int]:
+def _sizes(report: Report, request: EntryRequest, state: RiskState, book: Tally) -> list[int]:
     """Return how many contracts fit under each rule of the strategy, then of the account."""
     return [
         *strategy_rules.sizes(report, request, state),
-        rooms.lots(report, request, state),
-        rooms.product_cap(report, request, state),
-        *groups.sizes(report, request, state),
-        margins.size(report, request, state),
+        rooms.lots(report, request, state, book),
+        rooms.product_cap(report, request, state, book),
+        *groups.sizes(report, request, state, book),
+        margins.size(report, request, state, book),
         tapering.size(report, request, state),
     ]
 
@@ -107,7 +109,7 @@ def _window(report: Report, request: EntryRequest, state: RiskState) -> None:
         text = "The calendar has no session at this time: no entries."
         report.fail(Code.NO_SESSION, "session", "none", "a calendar row", text)
     else:
-        report.rule("session", session.trade_date.isoformat(), "a calendar row")
+        report.rule("session", permit.day(session.trade_date), "a calendar row")
         value, limit = clock(state.now), f"{clock(session.opens_at)} to {clock(until)}"
         if session.opens_at <= state.now < until:
             report.rule("entry window", value, limit)
@@ -121,7 +123,7 @@ def _window(report: Report, request: EntryRequest, state: RiskState) -> None:
 
 
 def _rate(report: Report, request: EntryRequest, state: RiskState) -> None:
-    taken = [side.side.name.lower() for side in request.sides if side.side in state.taken]
+    taken = [side.side.word for side in request.sides if side.side in state.taken]
     if taken:
         text = f"The strategy already has its {' and '.join(taken)} entry in this session."
         report.fail(Code.ENTRY_TAKEN, "entry in this session", " and ".join(taken), "none", text)
@@ -168,11 +170,11 @@ def _others(report: Report, request: EntryRequest, state: RiskState) -> None:
         report.fail(Code.TOO_MANY_STRATEGIES, "strategies at work", value, limit, text)
 
 
-def _protection(report: Report, state: RiskState, book: WorstCase | None) -> None:
-    if book is not None:
+def _protection(report: Report, book: Tally, worst: WorstCase | None) -> None:
+    if worst is not None:
         report.rule("everything has a stop", "yes", "yes")
         return
-    bare = next((item for item in state.exposures if item.stop_ticks is None), None)
+    bare = book.unstopped
     what = "A product whose costs are unknown is held"
     if bare is not None:
         kind = "position" if bare.is_position else "order"

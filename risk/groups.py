@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from risk import limits
-from risk.exposures import contracts_by_symbol
+from risk.exposures import Tally
 from risk.requests import EntryRequest
 from risk.states import RiskState
 from risk.verdicts import Code, Report
@@ -30,14 +30,14 @@ GROUPS: dict[str, str] = {symbol: name for name, symbols in _TABLE.items() for s
 """The group of each product root."""
 
 
-def sizes(report: Report, request: EntryRequest, state: RiskState) -> list[int]:
+def sizes(report: Report, request: EntryRequest, state: RiskState, book: Tally) -> list[int]:
     """Look at the share of one product and of one group in the account's size; return how many contracts fit."""
     symbol = request.contract.symbol
     group = GROUPS.get(symbol, symbol)
     together = _TABLE.get(group, symbol).split()
     return [
-        _share(report, request, state, state.product_percent, [symbol], symbol, Code.PRODUCT_SHARE),
-        _share(report, request, state, state.group_percent, together, group, Code.GROUP_SHARE),
+        _share(report, request, state, book, state.product_percent, [symbol], symbol, Code.PRODUCT_SHARE),
+        _share(report, request, state, book, state.group_percent, together, group, Code.GROUP_SHARE),
     ]
 
 
@@ -45,6 +45,7 @@ def _share(
     report: Report,
     request: EntryRequest,
     state: RiskState,
+    book: Tally,
     percent: int | None,
     symbols: Iterable[str],
     what: str,
@@ -56,7 +57,7 @@ def _share(
     if state.max_lots is None or one is None:
         report.rule(f"lots of {what}", "unknown", f"{percent} % of max lots", None, "needs max lots")
         return 0
-    counts = contracts_by_symbol(state.exposures)
+    counts = book.symbols
     held = limits.lots((symbol, counts[symbol]) for symbol in symbols if symbol in counts) or Decimal(0)
     most, each = state.max_lots * percent / 100, one * len(request.sides)
     fits = int(max(Decimal(0), most - held) // each)

@@ -23,6 +23,8 @@ ENTRIES_A_SESSION = 60  # the firm counts hundreds of trades a day as exploiting
 ACCOUNTS_A_LOGIN = 5  # exposed at once; more could not be watched in full within the venue's request budget
 EARLY_PRODUCTS = frozenset({"ZC", "ZW", "ZS", "ZM", "ZL", "HE", "LE"})  # close before our flat time
 
+_TENTHS = {symbol: int(product.weight * 10) for symbol, product in PRODUCTS.items()}  # whole ones
+
 
 def weight(symbol: str) -> Decimal | None:
     """Return the size of one contract in mini-equivalents, None for a product that we do not know."""
@@ -32,13 +34,14 @@ def weight(symbol: str) -> Decimal | None:
 
 def lots(sizes: Iterable[tuple[str, int]]) -> Decimal | None:
     """Return the mini-equivalents of (symbol, contracts) pairs; long and short add up. None if one is unknown."""
-    total = Decimal(0)
+    tenths = parts = 0
     for symbol, quantity in sizes:
-        known = PRODUCTS.get(symbol)
-        if known is None:
+        weight = _TENTHS.get(symbol)
+        if weight is None:
             return None
-        total += known.weight * abs(quantity)
-    return total
+        tenths += weight * abs(quantity)
+        parts |= weight % 10
+    return Decimal(tenths).scaleb(-1) if parts else Decimal(tenths // 10)
 
 
 def entries_until(session: Session) -> datetime:

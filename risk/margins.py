@@ -8,12 +8,12 @@ while the rule is on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from risk.exposures import Exposure
+from risk.exposures import Tally
 from risk.money import dollars
 from risk.requests import EntryRequest
 from risk.states import RiskState
@@ -53,23 +53,23 @@ def margin_of(symbol: str, on: date) -> Margin | None:
     return next((known for known in reversed(MARGINS.get(symbol, ())) if known.valid_from <= on), None)
 
 
-def used(exposures: Iterable[Exposure], on: date) -> Decimal | None:
-    """Return the dollars that everything open and working binds, None if a product of it has no line."""
+def used(contracts: Mapping[str, int], on: date) -> Decimal | None:
+    """Return the dollars that contracts of each product root bind, None if one of them has no line."""
     total = Decimal(0)
-    for item in exposures:
-        known = margin_of(item.contract.symbol, on)
+    for symbol, quantity in contracts.items():
+        known = margin_of(symbol, on)
         if known is None:
             return None
-        total += known.dollars * item.quantity
+        total += known.dollars * quantity
     return total
 
 
-def size(report: Report, request: EntryRequest, state: RiskState) -> int:
+def size(report: Report, request: EntryRequest, state: RiskState, book: Tally) -> int:
     """Look at the margin of everything with the request; return how many contracts fit."""
     percent, on = state.margin_percent, state.now.date()
     if percent is None:
         return request.quantity
-    one, held = margin_of(request.contract.symbol, on), used(state.exposures, on)
+    one, held = margin_of(request.contract.symbol, on), used(book.symbols, on)
     limit = f"{percent} % of equity"
     if one is None or held is None or state.equity is None:
         what = "the equity" if state.equity is None else "the margin of a product"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from market.sessions import CHICAGO
+from risk.exposures import Tally
 from risk.requests import EntryRequest
 from risk.rulebook import NewsRule, smallest
 from risk.states import RiskState
@@ -56,7 +57,7 @@ def firm_window(title: str, at: datetime, rule: NewsRule, size: int | None) -> W
     )
 
 
-def room(report: Report, request: EntryRequest, state: RiskState) -> int:
+def room(report: Report, request: EntryRequest, state: RiskState, book: Tally) -> int:
     """Return how many contracts may be opened now: 0 in a window that blocks the product."""
     if state.rules is None:
         return 0
@@ -68,7 +69,7 @@ def room(report: Report, request: EntryRequest, state: RiskState) -> int:
         if cap is None:
             continue
         bound = True
-        held = sum(item.quantity for item in state.exposures if item.contract.symbol == symbol)
+        held = book.symbols.get(symbol, 0)
         left = max(0, cap - held) // len(request.sides) if request.sides else 0
         value, limit = window.title, f"{cap} {symbol} from {_clock(window.starts_at)} to {_clock(window.ends_at)}"
         if left >= request.minimum_quantity:

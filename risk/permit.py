@@ -5,7 +5,7 @@ The gate looks at it for each entry; pages and the watch look at it without one.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,8 @@ from risk.verdicts import Code, Report
 
 _NEW_YORK = ZoneInfo(NEW_YORK)
 _AUTO_OCO = "Auto OCO Brackets"
+_BALANCE_AGE = f"{limits.BALANCE_AGE:.0f} s"
+_SKEW = f"at most {limits.CLOCK_SKEW:.0f} s"
 _MODES = {"auto_oco": _AUTO_OCO, "position": "Position Brackets"}
 
 
@@ -52,13 +54,13 @@ def standing(report: Report, state: RiskState) -> None:
 
 
 def calendar(report: Report, state: RiskState) -> None:
-    needed = (state.now + limits.CALENDAR_AHEAD).date()
-    known = state.calendar_until.isoformat() if state.calendar_until else "none"
-    if state.calendar_until and state.calendar_until >= needed:
-        report.rule("calendar known until", known, needed.isoformat())
+    until, needed = state.calendar_until, (state.now + limits.CALENDAR_AHEAD).date()
+    known, limit = day(until) if until else "none", day(needed)
+    if until and until >= needed:
+        report.rule("calendar known until", known, limit)
         return
-    text = f"The calendar is known until {known} only: it must reach {needed}, 14 days ahead."
-    report.fail(Code.CALENDAR_ENDS, "calendar known until", known, needed.isoformat(), text)
+    text = f"The calendar is known until {known} only: it must reach {limit}, 14 days ahead."
+    report.fail(Code.CALENDAR_ENDS, "calendar known until", known, limit, text)
 
 
 def prices(report: Report, state: RiskState, symbol: str, *, has_reference: bool = True) -> None:
@@ -77,7 +79,7 @@ def prices(report: Report, state: RiskState, symbol: str, *, has_reference: bool
 
 
 def balance(report: Report, state: RiskState) -> None:
-    limit = f"{limits.BALANCE_AGE:.0f} s"
+    limit = _BALANCE_AGE
     if state.balance is None or state.balance_age is None or state.equity is None:
         text = "The account's balance or the price of an open position is not known."
         report.fail(Code.STALE_BALANCE, "age of balance", "none", limit, text)
@@ -120,7 +122,7 @@ def _brackets(report: Report, state: RiskState) -> None:
 
 
 def _skew(report: Report, state: RiskState) -> None:
-    limit = f"at most {limits.CLOCK_SKEW:.0f} s"
+    limit = _SKEW
     if state.clock_skew is None:
         if not state.real:
             report.rule("clock against the venue's", "not measured", limit, None)
@@ -140,3 +142,9 @@ def _skew(report: Report, state: RiskState) -> None:
 def clock(at: datetime) -> str:
     """Return an instant as rules show it: weekday and time in New York."""
     return f"{at.astimezone(_NEW_YORK):%a %H:%M:%S}"
+
+
+@lru_cache(maxsize=16)
+def day(of: date) -> str:
+    """Return a date as rules show it."""
+    return of.isoformat()

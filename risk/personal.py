@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from risk.money import dollars
 from risk.requests import EntryRequest
 from risk.states import RiskState
 from risk.verdicts import Code, Report
@@ -61,9 +62,9 @@ def room(report: Report, request: EntryRequest, state: RiskState, book: WorstCas
     if lowest is not None:
         fits = _loss(report, request, state.day_profit - (state.equity - _lowest_equity(state, book)), lowest, each)
     if personal.daily_profit is not None:
-        value, limit = _dollars(state.day_profit), f"below {_dollars(personal.daily_profit)}"
+        value, limit = dollars(state.day_profit), f"below {dollars(personal.daily_profit)}"
         if is_done(personal, day_profit=state.day_profit):
-            text = f"The day has made {value}: your profit target of the day is {_dollars(personal.daily_profit)}."
+            text = f"The day has made {value}: your profit target of the day is {dollars(personal.daily_profit)}."
             report.fail(Code.PERSONAL_PROFIT, "personal profit target", value, limit, text)
             return 0
         report.rule("personal profit target", value, limit)
@@ -72,19 +73,15 @@ def room(report: Report, request: EntryRequest, state: RiskState, book: WorstCas
 
 def _loss(report: Report, request: EntryRequest, worst: Decimal, lowest: Decimal, each: Decimal) -> int:
     fits = fitting(worst - lowest, each)
-    after, limit = _dollars(worst - each * request.quantity), f"above {_dollars(lowest)}"
+    after, limit = dollars(worst - each * request.quantity), f"above {dollars(lowest)}"
     if fits >= request.minimum_quantity:
         note = "" if fits >= request.quantity else f"{fits} contracts fit"
         report.rule("personal daily loss", after, limit, note=note)
     else:
-        text = f"At the stops the day could end at {after}: your own loss limit stands at {_dollars(lowest)}."
+        text = f"At the stops the day could end at {after}: your own loss limit stands at {dollars(lowest)}."
         report.fail(Code.PERSONAL_LOSS, "personal daily loss", after, limit, text)
     return fits
 
 
 def _lowest_equity(state: RiskState, book: WorstCase) -> Decimal:
     return book.equity(balance=state.balance or Decimal(0), equity=state.equity or Decimal(0))
-
-
-def _dollars(amount: Decimal) -> str:
-    return f"-${-amount:,.2f}" if amount < 0 else f"${amount:,.2f}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 
 from risk import limits
-from risk.exposures import contracts_by_symbol
+from risk.exposures import Tally
 from risk.money import dollars
 from risk.requests import EntryRequest
 from risk.states import RiskState
@@ -13,9 +14,9 @@ from risk.verdicts import Code, Report
 from risk.worst_cases import WorstCase, fitting
 
 
-def lots(report: Report, request: EntryRequest, state: RiskState) -> int:
+def lots(report: Report, request: EntryRequest, state: RiskState, book: Tally) -> int:
     one = limits.weight(request.contract.symbol)
-    held = limits.lots(contracts_by_symbol(state.exposures).items())
+    held = limits.lots(book.symbols.items())
     if state.max_lots is None:
         text = "The account's size limit (max lots) is not known: set it in the admin."
         report.fail(Code.NO_SIZE_LIMIT, "lots", "unknown", "required", text)
@@ -27,9 +28,9 @@ def lots(report: Report, request: EntryRequest, state: RiskState) -> int:
     each = one * len(request.sides)
     wanted = held + each * request.quantity
     fits = int(max(Decimal(0), state.max_lots - held) // each)
-    limit = f"{state.max_lots}"
+    limit = str(state.max_lots)
     if fits >= request.minimum_quantity:
-        report.rule("lots", f"{wanted}", limit, note="" if fits >= request.quantity else f"{fits} contracts fit")
+        report.rule("lots", str(wanted), limit, note="" if fits >= request.quantity else f"{fits} contracts fit")
     else:
         text = (
             f"With {request.quantity} {request.contract.symbol} the account would hold or work {wanted} lots: "
@@ -39,12 +40,12 @@ def lots(report: Report, request: EntryRequest, state: RiskState) -> int:
     return fits
 
 
-def product_cap(report: Report, request: EntryRequest, state: RiskState) -> int:
+def product_cap(report: Report, request: EntryRequest, state: RiskState, book: Tally) -> int:
     if state.product_cap is None:
         report.rule("product cap", "none", "none", None)
         return request.quantity
     symbol = request.contract.symbol
-    held = sum(item.quantity for item in state.exposures if item.contract.symbol == symbol)
+    held = book.symbols.get(symbol, 0)
     wanted = held + request.quantity * len(request.sides)
     fits = max(0, state.product_cap - held) // len(request.sides)
     if fits >= request.minimum_quantity:
@@ -66,13 +67,13 @@ def daily_loss(report: Report, request: EntryRequest, state: RiskState, book: Wo
         return 0
     worst = state.day_profit - (state.equity - book.equity(balance=state.balance, equity=state.equity))
     fits = fitting(worst + limit, each)
-    after = worst - each * request.quantity
+    after, above = dollars(worst - each * request.quantity), _above(-limit)
     if fits >= request.minimum_quantity:
         note = "" if fits >= request.quantity else f"{fits} contracts fit"
-        report.rule("worst result of the day", dollars(after), f"above {dollars(-limit)}", note=note)
+        report.rule("worst result of the day", after, above, note=note)
     else:
-        text = f"At the stops the day could end at {dollars(after)}: the daily loss limit is {dollars(-limit)}."
-        report.fail(Code.DAILY_LOSS, "worst result of the day", dollars(after), f"above {dollars(-limit)}", text)
+        text = f"At the stops the day could end at {after}: the daily loss limit is {dollars(-limit)}."
+        report.fail(Code.DAILY_LOSS, "worst result of the day", after, above, text)
     return fits
 
 
@@ -88,11 +89,16 @@ def maximum_loss(report: Report, request: EntryRequest, state: RiskState, book: 
         return 0
     worst = book.equity(balance=state.balance, equity=state.equity)
     fits = fitting(worst - floor, each)
-    after = worst - each * request.quantity
+    after, above = dollars(worst - each * request.quantity), _above(floor)
     if fits >= request.minimum_quantity:
         note = "" if fits >= request.quantity else f"{fits} contracts fit"
-        report.rule("worst equity", dollars(after), f"above {dollars(floor)}", note=note)
+        report.rule("worst equity", after, above, note=note)
     else:
-        text = f"At the stops the equity could fall to {dollars(after)}: the account is lost at {dollars(floor)}."
-        report.fail(Code.MAXIMUM_LOSS, "worst equity", dollars(after), f"above {dollars(floor)}", text)
+        text = f"At the stops the equity could fall to {after}: the account is lost at {dollars(floor)}."
+        report.fail(Code.MAXIMUM_LOSS, "worst equity", after, above, text)
     return fits
+
+
+@lru_cache(maxsize=64)  # floors and limits stay what they are for a day
+def _above(amount: Decimal) -> str:
+    return f"above {dollars(amount)}"

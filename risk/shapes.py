@@ -8,7 +8,8 @@ from risk.costs import ROUND_TURN
 from risk.requests import EntryRequest, EntrySide
 from risk.verdicts import Code, Report
 
-_STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
+_MARKET, _STOPS = OrderType.MARKET, (OrderType.STOP, OrderType.TRAILING_STOP)
+_STOP_LOSSES = f"{limits.MIN_STOP_TICKS} to {limits.MAX_DISTANCE_TICKS} ticks"
 
 
 def product(report: Report, request: EntryRequest) -> bool:
@@ -37,7 +38,7 @@ def quantity(report: Report, request: EntryRequest) -> bool:
 def sides(report: Report, request: EntryRequest) -> bool:
     sides = request.sides
     pair = len(sides) == 2 and sides[0].side is not sides[1].side
-    words = " and ".join(side.side.name.lower() for side in sides) or "none"
+    words = " and ".join([side.side.word for side in sides]) or "none"
     if not (pair if request.oco else len(sides) == 1):
         text = f"The entry has the sides {words}: it needs one side, or a buy and a sell as a pair."
         report.fail(Code.BAD_SIDES, "sides", words, "one, or a pair", text)
@@ -48,31 +49,30 @@ def sides(report: Report, request: EntryRequest) -> bool:
 
 
 def _side(report: Report, request: EntryRequest, side: EntrySide) -> bool:
-    contract, word = request.contract, side.side.name.lower()
-    beyond = "above" if side.side is Side.BUY else "below"
+    contract, word, price, kind = request.contract, side.side.word, side.price, side.type
+    beyond = "above" if word == "buy" else "below"
     good = True
     text = ""
-    if side.type is OrderType.MARKET and side.price is not None:
+    if kind is _MARKET and price is not None:
         text = f"A market {word} has no price: leave the price out, or make it a limit or stop order."
-    elif side.type is not OrderType.MARKET and side.price is None:
-        text = f"The price of the {word} {side.type} is missing."
-    elif side.type in _STOPS and not _is_ahead(side, request.reference):
+    elif kind is not _MARKET and price is None:
+        text = f"The price of the {word} {kind} is missing."
+    elif kind in _STOPS and not _is_ahead(side, request.reference):
         text = (
-            f"The {word} stop {contract.price(side.price or 0)} is not {beyond} the market, "
+            f"The {word} stop {contract.price(price or 0)} is not {beyond} the market, "
             f"{contract.price(request.reference or 0)}: a {word} stop must lie {beyond} it."
         )
-    value = f"{word} {side.type}" + ("" if side.price is None else f" {contract.price(side.price)}")
+    value = f"{word} {kind}" if price is None else f"{word} {kind} {contract.price(price)!s}"
     if text:
         report.fail(Code.BAD_PRICE, f"{word} price", value, "right side of the market", text)
         good = False
     else:
         report.rule(f"{word} price", value, "right side of the market")
-    allowed = f"{limits.MIN_STOP_TICKS} to {limits.MAX_DISTANCE_TICKS} ticks"
     if limits.MIN_STOP_TICKS <= side.stop_ticks <= limits.MAX_DISTANCE_TICKS:
-        report.rule(f"{word} stop loss", f"{side.stop_ticks} ticks", allowed)
+        report.rule(f"{word} stop loss", f"{side.stop_ticks} ticks", _STOP_LOSSES)
     else:
         text = _bad_stop(side, word)
-        report.fail(Code.BAD_STOP, f"{word} stop loss", f"{side.stop_ticks} ticks", allowed, text)
+        report.fail(Code.BAD_STOP, f"{word} stop loss", f"{side.stop_ticks} ticks", _STOP_LOSSES, text)
         good = False
     if side.target_ticks is None:
         report.rule(f"{word} target", "none", "optional", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from risk.exposures import tally
 from risk.money import dollars
 from risk.permit import clock
 from risk.requests import EntryRequest
@@ -149,7 +150,7 @@ def _day(
 ) -> list[int]:
     if limits.daily_loss_share is None and limits.daily_loss is None:
         return []
-    book = worst_case(strategy.exposures, slippage=state.slippage_ticks)
+    book = worst_case(tally(strategy.exposures, slippage=state.slippage_ticks))
     each = loss_a_contract(request.contract, request.sides, slippage=state.slippage_ticks)
     fits = []
     for name, limit, code in (

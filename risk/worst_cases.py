@@ -8,8 +8,10 @@ from decimal import Decimal
 
 from market.contracts import Contract
 from risk.costs import ROUND_TURN
-from risk.exposures import Exposure
+from risk.exposures import Tally
 from risk.requests import EntrySide
+
+_CENTS = {symbol: int(dollars * 100) for symbol, dollars in ROUND_TURN.items()}  # whole ones, added up exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,37 +31,22 @@ class WorstCase:
         return min(balance - self.positions, equity - self.exits) - self.orders
 
 
-def worst_case(exposures: Iterable[Exposure], *, slippage: int) -> WorstCase | None:
-    """Return what `exposures` can lose, None if one of them has no stop or is of a product whose costs are unknown.
-
-    A stop that secures a profit counts as no loss: the profit is not lent to other orders.
-    """
-    sums: dict[str, list[int]] = {}
-    contracts: dict[str, Contract] = {}
-    for item in exposures:
-        ticks = item.stop_ticks
-        if ticks is None:
-            return None
-        contract, quantity = item.contract, item.quantity
-        sums_of = sums.get(contract.id)
-        if sums_of is None:
-            if contract.symbol not in ROUND_TURN:
-                return None
-            sums_of = sums[contract.id] = [0, 0, 0, 0]
-            contracts[contract.id] = contract
-        at = 0 if item.is_position else 2
-        if ticks + slippage > 0:
-            sums_of[at] += (ticks + slippage) * quantity
-        sums_of[at + 1] += quantity
-    positions = exits = orders = Decimal(0)
-    for name, (position_ticks, position_size, order_ticks, order_size) in sums.items():
-        contract = contracts[name]
-        round_turn = ROUND_TURN[contract.symbol]
-        closing = round_turn / 2 * position_size
-        exits += closing
-        positions += position_ticks * contract.tick_value + closing
-        orders += order_ticks * contract.tick_value + round_turn * order_size
-    return WorstCase(positions, exits, orders)
+def worst_case(book: Tally) -> WorstCase | None:
+    """Return what everything in `book` can lose, None if a stop is missing or the costs of a product are unknown."""
+    if book.unstopped is not None or not book.symbols.keys() <= ROUND_TURN.keys():
+        return None
+    positions = orders = Decimal(0)
+    closing = turning = 0  # cents
+    for contract, (held, held_ticks, working, working_ticks) in zip(
+        book.contracts.values(), book.sums.values(), strict=True
+    ):
+        tick_value, cents = contract.tick_value, _CENTS[contract.symbol]
+        positions += tick_value * held_ticks
+        closing += cents * held
+        orders += tick_value * working_ticks
+        turning += cents * working
+    exits = Decimal(closing) / 200
+    return WorstCase(positions + exits, exits, orders + Decimal(turning) / 100)
 
 
 def loss_a_contract(contract: Contract, sides: Iterable[EntrySide], *, slippage: int) -> Decimal:
@@ -67,8 +54,8 @@ def loss_a_contract(contract: Contract, sides: Iterable[EntrySide], *, slippage:
 
     Raises KeyError for a product whose costs are unknown.
     """
-    cost = ROUND_TURN[contract.symbol]
-    return sum(((side.stop_ticks + slippage) * contract.tick_value + cost for side in sides), Decimal(0))
+    ticks = [side.stop_ticks + slippage for side in sides]
+    return sum(ticks) * contract.tick_value + len(ticks) * ROUND_TURN[contract.symbol]
 
 
 def fitting(room: Decimal, each: Decimal) -> int:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from market.orders import OrderType, Side
 from risk.costs import ROUND_TURN
+from risk.exposures import tally
 from risk.gate import EntryRequest, EntrySide, Exposure, decide
 from risk.strategies import StrategyLimits, StrategyState
 from risk.worst_cases import worst_case
@@ -157,7 +158,7 @@ class Account:
     def worst(self) -> D:
         """Return the balance after everything that is open, or may open, is stopped with the whole reserve."""
         left = [item for item in self.book if item.quantity]
-        book = worst_case(left, slippage=SLIPPAGE)
+        book = worst_case(tally(left, slippage=SLIPPAGE))
         return self.balance - book.positions - book.orders
 
     def check(self) -> None:

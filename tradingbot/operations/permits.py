@@ -10,6 +10,7 @@ from django.db import transaction
 
 from market.sessions import flat_by
 from risk import margins, permit
+from risk.exposures import tally
 from risk.verdicts import Report, Rule
 from tradingbot.models import Account, Strategy
 from tradingbot.operations import calendar, contracts, notifications, risk_states, venues
@@ -52,7 +53,7 @@ class Bound:
 def margin(account: Account, *, now: datetime) -> Bound:
     """Return the margin that everything open and working of the account binds."""
     state = risk_states.risk_state(account, None, None, now=now)
-    bound = margins.used(state.exposures, now.date())
+    bound = margins.used(tally(state.exposures, slippage=state.slippage_ticks).symbols, now.date())
     if bound is None or state.equity is None or state.equity <= 0:
         return Bound(bound, None)
     return Bound(bound, bound * 100 / state.equity)
