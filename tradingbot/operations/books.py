@@ -17,6 +17,9 @@ from tradingbot.operations import statements
 
 _STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
 _PROTECTING = (OrderStatus.WORKING, OrderStatus.PARTIAL)
+_ABANDONED, _SUSPENDED, _UNKNOWN = OrderStatus.ABANDONED, OrderStatus.SUSPENDED, OrderStatus.UNKNOWN
+_ENTRY, _PROTECTS = Role.ENTRY, (Role.STOP, Role.EXTERNAL)
+_SIDES = {side.value: side for side in Side}
 _LIVE = [status.value for status in LIVE]
 
 
@@ -121,20 +124,20 @@ def exposures(positions: Iterable[OpenPosition], orders: Iterable[LiveOrder]) ->
     ]
     for order in orders:
         left = order.quantity - order.filled
-        if left <= 0 or order.status == OrderStatus.ABANDONED:
+        if left <= 0 or order.status == _ABANDONED:
             continue
-        if order.role == Role.ENTRY:
+        if order.role == _ENTRY:
             found.append(_exposure(order, left, order.stop_ticks))
-        elif order.status != OrderStatus.SUSPENDED and not _reduces(order, left, held.get(order.contract_id, [])):
+        elif order.status != _SUSPENDED and not _reduces(order, left, held.get(order.contract_id, [])):
             found.append(_exposure(order, left, None))
     return found
 
 
 def stop_ticks(order: LiveOrder, position: OpenPosition, side: Side) -> int | None:
     """Return the ticks that the position loses at this order, None if the order does not protect it."""
-    if order.type not in _STOPS or order.role not in (Role.STOP, Role.EXTERNAL):
+    if order.type not in _STOPS or order.role not in _PROTECTS:
         return None
-    if order.status == OrderStatus.SUSPENDED:  # the venue activates it at this distance from the fill
+    if order.status == _SUSPENDED:  # the venue activates it at this distance from the fill
         return order.parent.stop_ticks if order.parent is not None and order.parent.filled else None
     if order.status not in _PROTECTING or order.stop_price is None:
         return None
@@ -144,14 +147,8 @@ def stop_ticks(order: LiveOrder, position: OpenPosition, side: Side) -> int | No
 
 
 def _exposure(order: LiveOrder, quantity: int, ticks: int | None) -> Exposure:
-    return Exposure(
-        contract=order.spec,
-        side=Side(order.side),
-        quantity=quantity,
-        stop_ticks=ticks,
-        is_unknown=order.status == OrderStatus.UNKNOWN,
-        oco_group=order.oco_group,
-    )
+    unknown = order.status == _UNKNOWN
+    return Exposure(order.spec, _SIDES[order.side], quantity, ticks, is_unknown=unknown, oco_group=order.oco_group)
 
 
 def _held(position: OpenPosition) -> list[int]:

@@ -19,5 +19,5 @@ def rows(sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         connection.wrap_database_errors,
         psycopg.Cursor(ours.connection) as cursor,
     ):
-        cursor.execute(sql, values, prepare=True)
+        cursor.execute(sql, values, prepare=True, binary=True)
         return cursor.fetchall()
