@@ -20,7 +20,7 @@ REAL = {
     "bracket_mode": "auto_oco",
     "clock_skew": -4.9,
 }
-ZN = Contract("CON.F.US.TYA.Z26", "ZN", D("0.015625"), D("15.625"))  # no margin is known of it
+GC = Contract("CON.F.US.GCE.Z26", "GC", D("0.1"), D(10))  # no margin is known of it
 
 
 def test_the_overnight_pair_of_three_micros_is_allowed_and_every_rule_reported():
@@ -65,7 +65,7 @@ def test_the_overnight_pair_of_three_micros_is_allowed_and_every_rule_reported()
         ({"group_percent": 10, "exposures": (order(4, contract=MES),)}, Code.GROUP_SHARE),
         ({"product_percent": 50, "max_lots": None}, Code.NO_SIZE_LIMIT),
         ({"margin_percent": 1}, Code.MARGIN),
-        ({"margin_percent": 50, "exposures": (position(1, contract=ZN),)}, Code.MARGIN),
+        ({"margin_percent": 50, "exposures": (position(1, contract=GC),)}, Code.MARGIN),
         ({"reconciled": False}, Code.NOT_RECONCILED),
         ({"strategy_halted": "both entries filled"}, Code.STRATEGY_HALTED),
         ({"session": None}, Code.NO_SESSION),
