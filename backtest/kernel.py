@@ -445,7 +445,7 @@ def _watch(slots, now, signals, offset, hold):  # type: ignore[no-untyped-def]
     return alive, above, below, until
 
 
-@numba.njit(_LOGS(*[_LINE] * 7, _FLAGS, _TABLE, _TABLE, _LINE, *[_INT] * 6), cache=True, nogil=True)
+@numba.njit(_LOGS(*[_LINE] * 7, _FLAGS, _TABLE, _TABLE, _LINE, _LINE, *[_INT] * 5), cache=True, nogil=True)
 def run(  # type: ignore[no-untyped-def]
     opened_at,
     opens,
@@ -458,7 +458,7 @@ def run(  # type: ignore[no-untyped-def]
     signals,
     details,
     detail_from,
-    slip,
+    slips,
     offset,
     hold,
     most_adds,
@@ -473,7 +473,9 @@ def run(  # type: ignore[no-untyped-def]
     signals              int64 [number, SIGNAL_COLUMNS]: what is placed at the close of bar `ROW`, in its order
     details              int64 [number, 4]: open, high, low, close of shorter bars; those of bar i are the rows
                          detail_from[i] to detail_from[i + 1]; both empty unless the policy is DETAIL
-    slip, offset, least  ticks; hold in seconds, 0 for no limit
+    slips                ticks against market and stop orders: one for all, or one for each hour, from that of the first
+                         bar on, in which they fill
+    offset, least        ticks; hold in seconds, 0 for no limit
     """
     length, number = len(opened_at), len(signals)
     every = np.zeros((SLOTS, _COLUMNS), np.int64)
@@ -490,7 +492,7 @@ def run(  # type: ignore[no-untyped-def]
     refused = np.zeros(REFUSALS, np.int64)
     found = np.zeros((2 * SLOTS, 5), np.int64)
     bar = np.zeros(4, np.int64)
-    kind = policy == _OPTIMISTIC
+    kind, last_slip = policy == _OPTIMISTIC, len(slips) - 1
     next_signal, row = 0, 0
     alive, above, below, ends = False, _FAR, -_FAR, _FAR
     changed = True  # a signal that is refused leaves everything as it was
@@ -512,6 +514,7 @@ def run(  # type: ignore[no-untyped-def]
                     break
                 row += 1
         date, at = dates[row], opened_at[row]
+        slip = slips[min(at // 3600 - opened_at[0] // 3600, last_slip)]
         bar[0], bar[1], bar[2], bar[3] = opens[row], highs[row], lows[row], closes[row]
         if alive and not (highs[row] < above and lows[row] > below and at < until):
             changed = True

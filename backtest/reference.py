@@ -338,7 +338,7 @@ def run(
     signals: Int,
     details: Int,
     detail_from: Int,
-    slip: int,
+    slips: Int,
     offset: int,
     hold: int,
     most_adds: int,
@@ -346,10 +346,11 @@ def run(
     least: int,
 ) -> tuple[Int, Int, Int]:
     """Return what `backtest.kernel.run` returns for the same arguments."""
-    now = _Run(signals, slip, offset, hold, most_adds, Policy(policy), least)
+    now = _Run(signals, int(slips[0]), offset, hold, most_adds, Policy(policy), least)
     due = dict(zip(signals[:, ROW].tolist(), range(len(signals)), strict=True))
     bars = [Bar(*row) for row in np.stack((opened_at, opens, highs, lows, closes), axis=1).tolist()]
     for row, bar in enumerate(bars):
+        now.slip = int(slips[bar.opened_at // 3600 - bars[0].opened_at // 3600 if len(slips) > 1 else 0])
         for entry in [entry for entry in now.working if entry.expires_at <= bar.opened_at]:
             now.end(entry, row, Ending.EXPIRED)
         if bar.opened_at >= flat_at[row]:

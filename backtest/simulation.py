@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -48,9 +49,11 @@ from backtest.trades import Trades, units
 from market.bars import Bars, Int, Timeframe, epoch
 from market.contracts import Contract
 from market.plans import Frames, Kind, Management, Plan, PlanSide, frames
-from market.sessions import Session, at_local, regular_session
+from market.sessions import NEW_YORK, Session, at_local, regular_session
 
 EPOCH = date(1970, 1, 1).toordinal()
+HOURS = 24
+_NEW_YORK = ZoneInfo(NEW_YORK)
 LEAST_STOP = 4  # ticks: the venue refuses a stop bracket nearer than this
 
 
@@ -93,6 +96,7 @@ class Terms:
 
     quantity   contracts of each entry
     slippage   ticks against us on every market and stop order
+    hourly     the same by the hour of New York, 0 to 23, in which the order fills; empty: `slippage` at any hour
     costs      dollars a contract and side
     """
 
@@ -100,12 +104,15 @@ class Terms:
     slippage: int = 1
     costs: Decimal = Decimal(0)
     policy: Policy = Policy.PESSIMISTIC
+    hourly: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.quantity < 1 or self.slippage < 0 or self.costs < 0:
+        if self.quantity < 1 or self.costs < 0 or min((self.slippage, *self.hourly)) < 0:
             raise ValueError(
                 f"quantity {self.quantity}, slippage {self.slippage} or costs {self.costs} are not possible"
             )
+        if len(self.hourly) not in (0, HOURS):
+            raise ValueError(f"slippage by hour has {len(self.hourly)} values: one for each of {HOURS} hours")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +169,7 @@ def simulate(prepared: Sequence[Prepared], terms: Terms) -> Simulated:
             *map(np.ascontiguousarray, columns),
             one.signals,
             *_details(one, terms),
-            terms.slippage,
+            _slippages(bars.opened_at, terms),
             managed.breakeven_offset_ticks,
             int(managed.hold.total_seconds()) if managed.hold else 0,
             managed.max_adds,
@@ -174,6 +181,24 @@ def simulate(prepared: Sequence[Prepared], terms: Terms) -> Simulated:
         orders.append(placed)
         refused += denied
     return Simulated(Trades.join(parts), tuple(orders), tuple(one.signals for one in prepared), refused)
+
+
+def _slippages(opened_at: Int, terms: Terms) -> Int:
+    """Return the ticks of all bars, or of each hour from that of the first bar on."""
+    if not terms.hourly or not len(opened_at):
+        return np.array([terms.slippage], np.int64)
+    hours = np.arange(opened_at[0] // 3600, opened_at[-1] // 3600 + 1)
+    days = hours // HOURS
+    ahead = np.array([_ahead(day) for day in range(int(days[0]), int(days[-1]) + 1)], np.int64)
+    ticks: Int = np.array(terms.hourly, np.int64)[(hours + ahead[days - days[0]]) % HOURS]
+    return ticks
+
+
+@cache
+def _ahead(day: int) -> int:
+    """Return the hours that New York is ahead of UTC at noon; it changes its clocks while no session is open."""
+    noon = datetime.combine(date.fromordinal(EPOCH + day), time(12), UTC).astimezone(_NEW_YORK)
+    return int((noon.utcoffset() or timedelta()) // timedelta(hours=1))
 
 
 def signals_of(plan: Plan, managed: Management, quantity: int, contract: Contract) -> Int:

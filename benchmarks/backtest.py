@@ -188,6 +188,7 @@ def _sweep(file: Path) -> Callable[[int], float]:
     prepared, data = _prepared(file), dict(np.load(file))
     bars, frames = prepared.frames.base, prepared.frames
     none = (np.zeros((0, 4), np.int64), np.zeros(len(bars) + 1, np.int64))
+    no_slippage = np.zeros(1, np.int64)
     columns = (*bars.columns[:5], frames.trade_date, prepared.flat_at, frames.tradeable)
     pairs = list(zip(data["stops"].astype(int).tolist(), data["targets"].astype(int).tolist(), strict=True))
     threads = os.cpu_count() or 1
@@ -198,7 +199,7 @@ def _sweep(file: Path) -> Callable[[int], float]:
         for stop, target in mine:
             for first in (codes.LONG, codes.SHORT):
                 signals[:, first + codes.STOP_TICKS], signals[:, first + codes.TARGET_TICKS] = stop, target
-            trades += len(kernel.run(*columns, signals, *none, 0, 0, 0, 0, 0, 4)[1])
+            trades += len(kernel.run(*columns, signals, *none, no_slippage, 0, 0, 0, 0, 4)[1])
         return trades
 
     def once() -> int:

@@ -36,6 +36,8 @@ START = 1000
 _steps = st.integers(-6, 6)
 _bar = st.tuples(_steps, st.integers(-2, 2), st.integers(0, 6), st.integers(0, 6), st.integers(0, 9))
 _pair, _long, _short, _nothing = range(4)
+_slip = st.integers(0, 2)
+_slips = st.one_of(st.lists(_slip, min_size=1, max_size=1), st.lists(_slip, min_size=3, max_size=3))  # of each hour
 
 
 @st.composite
@@ -46,7 +48,7 @@ def runs(draw: st.DrawFn, policy: Policy) -> tuple[Any, ...]:
     closes = START + np.cumsum(moves)
     opens = np.concatenate(([START], closes[:-1])) + gaps
     highs, lows = np.maximum(opens, closes) + above, np.minimum(opens, closes) - below
-    opened_at = 60 * (np.arange(len(rows)) + np.cumsum(holes == 9))
+    opened_at = 60 * (np.arange(len(rows)) + np.cumsum(holes == 9) + draw(st.integers(0, 59)))  # within two hours
     dates = np.cumsum(holes == 8)
     flat_at = np.empty(len(rows), np.int64)
     for date in np.unique(dates):
@@ -62,7 +64,7 @@ def runs(draw: st.DrawFn, policy: Policy) -> tuple[Any, ...]:
         signals.reshape(-1, SIGNAL_COLUMNS),
         details,
         begins,
-        draw(st.integers(0, 2)),  # slippage
+        np.array(draw(_slips), np.int64),
         draw(st.integers(0, 2)),  # offset of the breakeven
         draw(st.sampled_from([0, 0, 300])),  # hold
         draw(st.integers(0, 2)),  # additions

@@ -14,7 +14,7 @@ from backtest.simulation import Prepared, Simulated, Stretch, Terms, flat_times,
 from market.bars import Bar, Bars, epoch
 from market.contracts import Contract
 from market.plans import Kind, Management, Partial, Plan, PlanSide, frames
-from market.sessions import regular_session
+from market.sessions import Session, regular_session
 
 MNQ = Contract("CON.F.US.MNQ.Z26", "MNQ", D("0.25"), D("0.5"))
 DAY = date(2026, 11, 18)
@@ -38,12 +38,13 @@ def run(
     out: int | None = None,
     details: list[Bar] | None = None,
     expires: int = AWAY,
+    session: Session = SESSION,
 ) -> Simulated:
     """Simulate minutes (open, high, low, close) from `start` on; the sides (kind, price, stop, target) are placed at
     the close of the first, once more at that of row `again`; an exit of both directions at row `out`.
     """
     bars = Bars.of([Bar(start + 60 * row, *prices) for row, prices in enumerate(rows)])
-    made = frames(bars, [SESSION], ())
+    made = frames(bars, [session], ())
     length = len(bars)
     sides = {}
     for name, asked in (("long", long), ("short", short)):
@@ -57,7 +58,8 @@ def run(
         leave[out] = True
     plan = Plan(sides["long"], sides["short"], oco, leave, leave, np.full(length, trail))
     signals = signals_of(plan, management, terms.quantity, MNQ)
-    stretch = Stretch(MNQ, bars, (SESSION,), None, DAY, DAY, details=Bars.of(details) if details else None)
+    day = session.trade_date
+    stretch = Stretch(MNQ, bars, (session,), None, day, day, details=Bars.of(details) if details else None)
     return simulate([Prepared(stretch, made, flat_times(made, management), signals, management)], terms)
 
 
@@ -206,3 +208,40 @@ class TestMoney:
         plan = SimpleNamespace(long=PlanSide.nothing(1), short=PlanSide.nothing(1))
         with pytest.raises(ValueError, match="5 partial targets"):
             signals_of(plan, Management(partials=parts), 10, MNQ)  # type: ignore[arg-type]
+
+
+class TestSlippageByHour:
+    """Each fill slips by what its own minute's hour in New York costs, whatever the other hours do."""
+
+    ROWS = ((100, 100, 100, 100), (100, 100, 100, 100), (100, 100, 100, 100), (100, 100, 60, 60))  # stopped in the last
+
+    @pytest.mark.parametrize(
+        ("start", "hours", "entry", "exit_"),
+        [
+            (OPEN + 28 * 60, {9: 2, 10: 5}, 102, 102 - 30 - 5),  # 09:59 to 10:01: entered at 09:59 and stopped at 10:01
+            (OPEN - 60 * 60, {8: 3}, 103, 103 - 30 - 3),
+            (OPEN - 15 * 3600 - 30 * 60, {18: 4}, 104, 104 - 30 - 4),  # the evening before, 18:00
+        ],
+    )
+    def test_entry_and_stop_take_the_ticks_of_their_own_hours(self, start, hours, entry, exit_):
+        hourly = tuple(hours.get(hour, 0) for hour in range(24))
+        terms = Terms(quantity=2, slippage=9, hourly=hourly)
+        found = run(list(self.ROWS), long=(Kind.MARKET, 0, 30, 0), start=start, terms=terms)
+        assert told(found) == [(entry, exit_, Reason.STOP, 2)]
+
+    def test_an_hour_is_new_yorks_in_summer_too(self):
+        summer = regular_session(date(2026, 7, 1))
+        terms = Terms(quantity=2, hourly=tuple(range(24)))  # as many ticks as the hour has
+        found = run(
+            list(self.ROWS),
+            long=(Kind.MARKET, 0, 30, 0),
+            start=epoch(summer.rth_opens_at),
+            terms=terms,
+            session=summer,
+        )
+        assert told(found) == [(109, 109 - 30 - 9, Reason.STOP, 2)]
+
+    @pytest.mark.parametrize("hourly", [(1,) * 23, (1,) * 23 + (-1,)])
+    def test_wants_one_value_an_hour_and_none_below_nothing(self, hourly):
+        with pytest.raises(ValueError, match=r"hour|slippage"):
+            Terms(1, hourly=hourly)

@@ -143,7 +143,8 @@ def _hours(trades: QuerySet[Trade]) -> list[Hour]:
 
 
 LEAST_ORDERS = 20
-"""Orders of one strategy from which on its own slippage is told, not that of everything in the product."""
+"""Orders of one strategy from which on its own slippage is told, and orders of it in one hour for that hour's."""
+_TABLE_SLIPPAGE = 1  # ticks, while no order has told any
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +152,11 @@ class Measured:
     """What trading a product has really cost: what a simulation may assume.
 
     costs      dollars a contract and side, fees and commissions as the venue told them
-    slippage   ticks on market and stop orders, on average, whole and never below 0; of the kind of strategy that was
-               asked for as soon as it has enough orders, which are those of its hours
-    fills      executions behind the costs; orders: of which the slippage is known
+    slippage   ticks on market and stop orders, on average, whole and never below 0: of the kind of strategy that was
+               asked for as soon as it has enough orders, else of everything in the product, else one tick
+    fills      executions behind the costs; orders: those of which the slippage is known
+    own        whether these orders are the strategy's
+    hours      the same of each hour of New York in which the strategy has enough orders: ticks, and how many orders
     """
 
     symbol: str
@@ -161,6 +164,21 @@ class Measured:
     slippage: int
     fills: int
     orders: int
+    own: bool
+    hours: dict[int, tuple[int, int]]
+
+    @property
+    def hourly(self) -> tuple[int, ...]:
+        """Return the ticks of all 24 hours, those of `slippage` where an hour has too few orders; empty: none has."""
+        return tuple(self.hours.get(hour, (self.slippage, 0))[0] for hour in range(24)) if self.hours else ()
+
+    @property
+    def source(self) -> str:
+        """Return where the slippage is from, for whoever reads a result."""
+        whose = f"of {self.orders} own orders" if self.own else f"of {self.orders} orders of every strategy"
+        rest = f"{_ticks(self.slippage)} {whose if self.orders else 'from the table, no order has told any'}"
+        parts = [f"{hour:02}:00 {_ticks(ticks)} of {orders} own orders" for hour, (ticks, orders) in self.hours.items()]
+        return f"measured by hour of New York: {', '.join(parts)}; else {rest}" if parts else f"measured: {rest}"
 
 
 def measured(symbol: str, *, kind: str = "", since: datetime | None = None) -> Measured | None:
@@ -174,18 +192,34 @@ def measured(symbol: str, *, kind: str = "", since: datetime | None = None) -> M
     contracts = sum(fill.quantity for fill in fills)
     paid = sum((fill.fees + fill.commissions for fill in fills), Decimal(0))
     crossed = (OrderType.MARKET, OrderType.STOP)
-    slips = [
-        (fill.order.strategy, fill.worse_by / fill.contract.tick_size)
-        for fill in fills
-        if fill.order is not None and fill.order.type in crossed and fill.worse_by is not None
-    ]
-    own = [slip for strategy, slip in slips if strategy is not None and strategy.kind == kind]
-    told = own if len(own) >= LEAST_ORDERS else [slip for _, slip in slips]
-    average = sum(told, Decimal(0)) / len(told) if told else Decimal(0)
+    zone = ZoneInfo(NEW_YORK)
+    every: list[Decimal] = []
+    own: dict[int, list[Decimal]] = {}
+    for fill in fills:
+        if fill.order is None or fill.order.type not in crossed or fill.worse_by is None:
+            continue
+        ticks = fill.worse_by / fill.contract.tick_size
+        every.append(ticks)
+        if fill.order.strategy is not None and fill.order.strategy.kind == kind:
+            own.setdefault(fill.at.astimezone(zone).hour, []).append(ticks)
+    mine = [ticks for hour in own.values() for ticks in hour]
+    is_own = len(mine) >= LEAST_ORDERS
+    told = mine if is_own else every
     return Measured(
         symbol=symbol,
         costs=(paid / contracts).quantize(_CENT, ROUND_HALF_UP),
-        slippage=max(int(average.to_integral_value(ROUND_HALF_UP)), 0),
+        slippage=_average(told) if told else _TABLE_SLIPPAGE,
         fills=len(fills),
         orders=len(told),
+        own=is_own,
+        hours={hour: (_average(own[hour]), len(own[hour])) for hour in sorted(own) if len(own[hour]) >= LEAST_ORDERS},
     )
+
+
+def _ticks(number: int) -> str:
+    return "1 tick" if number == 1 else f"{number} ticks"
+
+
+def _average(ticks: Sequence[Decimal]) -> int:
+    """Return whole ticks, never below 0: no simulation counts on fills that are better than asked for."""
+    return max(int((sum(ticks, Decimal(0)) / len(ticks)).to_integral_value(ROUND_HALF_UP)), 0)

@@ -88,7 +88,8 @@ def test_a_backtest_takes_the_costs_that_were_charged(traded):
     command = load_command_class("tradingbot", "backtest")
     typed = ("overnight_range", "MNQ", "--costs", "measured")
     wish = wish_of(vars(command.create_parser("manage.py", "backtest").parse_args(typed)), "MNQ")
-    assert (wish.terms.costs, wish.terms.slippage, wish.plain()["costs"]) == (Decimal("0.61"), 0, "0.61")
+    assert (wish.terms.costs, wish.terms.slippage, wish.plain()["costs"]) == (Decimal("0.61"), 1, "0.61")
+    assert wish.plain()["slippage_from"] == "measured: 1 tick from the table, no order has told any"
 
 
 def test_drift_shows_one_strategy_on_two_accounts_side_by_side(run, login, traded):

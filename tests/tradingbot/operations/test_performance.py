@@ -133,3 +133,25 @@ def test_the_slippage_of_a_strategy_is_its_own_once_it_has_enough_orders(traded)
     assert (told.slippage, told.orders) == (0, performance.LEAST_ORDERS)
     everything = performance.measured("MNQ", kind="ema_cross")
     assert (everything.slippage, everything.orders) == (2, 2 * performance.LEAST_ORDERS)
+
+
+def test_an_hour_with_enough_own_orders_has_its_own_slippage_and_the_others_the_strategys(traded):
+    anna = Trade.objects.filter(strategy__name="anna").first().strategy
+    late = {"type": OrderType.STOP, "stop_price": D(100), "strategy": anna}
+    for hour, price, orders in ((0, "100.50", 20), (2, "101.00", 19), (3, "101.50", 1)):  # 2, 4 and 6 ticks late
+        traded.at = NOW + timedelta(days=1, hours=hour)
+        for _ in range(orders):
+            traded.fill(BUY, 1, price, order=traded.order(Role.ENTRY, BUY, 1, **late))
+    told = performance.measured("MNQ", kind=anna.kind)
+    assert (told.slippage, told.orders, told.own, told.hours) == (3, 40, True, {9: (2, 20)})
+    assert told.hourly == tuple(2 if hour == 9 else 3 for hour in range(24))
+    assert told.source == "measured by hour of New York: 09:00 2 ticks of 20 own orders; else 3 ticks of 40 own orders"
+    other = performance.measured("MNQ", kind="ema_cross")
+    assert (other.slippage, other.own, other.hourly) == (3, False, ())
+    assert other.source == "measured: 3 ticks of 40 orders of every strategy"
+
+
+def test_while_no_order_has_told_its_slippage_it_is_the_tables_tick(traded):
+    told = performance.measured("MNQ")
+    assert (told.slippage, told.orders, told.hourly) == (1, 0, ())
+    assert told.source.endswith("from the table, no order has told any")

@@ -110,9 +110,9 @@ def wish_of(options: dict[str, Any], symbol: str) -> backtests.Wish:
     with refused():
         kind, values = backtests.configured(options["strategy"])
         measured = _measured(symbol, kind) if options["costs"] == "measured" else None
-        slippage = options["slippage"]
-        if slippage is None:
-            slippage = 1 if measured is None else measured.slippage
+        typed = options["slippage"]
+        told = measured if typed is None else None
+        slippage = typed if typed is not None else told.slippage if told is not None else 1
         wish = backtests.Wish(
             kind=kind,
             symbol=symbol,
@@ -123,6 +123,8 @@ def wish_of(options: dict[str, Any], symbol: str) -> backtests.Wish:
             policy=Policy[options["bars"].upper()],
             firm=options["firm"],
             costs=None if measured is None else measured.costs,
+            hourly=() if told is None else told.hourly,
+            measured="" if told is None else told.source,
         )
         wish.check()
     return wish

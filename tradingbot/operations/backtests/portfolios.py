@@ -141,7 +141,7 @@ def page(asked: Together, made: Portfolio, found: Mapping[str, History], drawn: 
     most = asked.sharing.most
     facts = {
         "bars read": asked.one.policy.name.lower(),
-        "slippage": f"{asked.one.slippage} ticks on market and stop orders",
+        "slippage": asked.one.slippage_from,
         "one strategy a contract": "yes" if asked.sharing.one_a_contract else "no, positions net",
         "strategies at work at once": "no limit" if most is None else f"at most {most}",
         **{label: _alone(made, label) for label in asked.wishes},

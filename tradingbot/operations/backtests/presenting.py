@@ -45,6 +45,7 @@ def told(wish: Wish, result: Result, found: History, drawn: Odds | None) -> dict
         "strategy": f"{wish.kind} on {', '.join(found.months)}",
         "sessions": f"{found.sessions[0]} to {found.sessions[-1]}",
         **dict(figures(result)),
+        "slippage": wish.slippage_from,
     }
     if result.refused:
         lines["not placed"] = ", ".join(f"{count} {name}" for name, count in result.refused.items())
@@ -70,7 +71,7 @@ def page(wish: Wish, result: Result, found: History, drawn: Odds | None) -> str:
     plain = wish.plain()
     facts = {
         "bars read": plain["bars"],
-        "slippage": f"{wish.slippage} ticks on market and stop orders",
+        "slippage": wish.slippage_from,
         "costs": f"${2 * result.terms.costs} a contract and round turn",
         **{name: str(value) for name, value in plain["parameters"].items()},
     }

@@ -31,6 +31,8 @@ class Wish:
 
     values     parameters as text or typed, over the strategy's defaults; `symbol` is not among them
     slippage   ticks on every market and stop order
+    hourly     the same by hour of New York, all 24; empty: `slippage` at any hour
+    measured   where the slippage is from, empty for one that was assumed
     costs      dollars a contract and side, None: the firm's own
     firm       one of FIRMS, perhaps followed by -dll for the daily loss limit; empty for none
     """
@@ -44,6 +46,8 @@ class Wish:
     policy: Policy = Policy.PESSIMISTIC
     firm: str = "combine-50"
     costs: Decimal | None = None
+    hourly: tuple[int, ...] = ()
+    measured: str = ""
 
     @property
     def planner(self) -> Kind:
@@ -62,12 +66,20 @@ class Wish:
     def terms(self) -> Terms:
         """Return quantity, slippage and costs. Raises ValueError for a product whose costs are not known."""
         terms = terms_of(self.params, self.symbol, slippage=self.slippage, policy=self.policy)
-        return terms if self.costs is None else replace(terms, costs=self.costs)
+        return replace(terms, hourly=self.hourly, costs=terms.costs if self.costs is None else self.costs)
 
     def check(self) -> None:
         """Raise what `planner`, `params`, `terms` and `rules_of` raise."""
         _ = self.terms
         rules_of(self.firm, date.max)
+
+    @property
+    def slippage_from(self) -> str:
+        """Return which slippage is simulated and where it is from, in words."""
+        return (
+            self.measured
+            or f"assumed: {self.slippage} tick{'s' if self.slippage != 1 else ''} on market and stop orders"
+        )
 
     def plain(self) -> dict[str, Any]:
         """Return the wish as JSON has it, with every parameter."""
@@ -78,6 +90,8 @@ class Wish:
             "from": self.first.isoformat() if self.first else None,
             "to": self.last.isoformat() if self.last else None,
             "slippage_ticks": self.slippage,
+            "slippage_by_hour": list(self.hourly) or None,
+            "slippage_from": self.slippage_from,
             "bars": self.policy.name.lower(),
             "firm": self.firm,
             "costs": None if self.costs is None else str(self.costs),
