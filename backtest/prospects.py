@@ -82,7 +82,8 @@ def prospects(
     """
     results = np.array([units(net) for day in by_day for net in day], np.int64)
     if len(results) < LEAST_TRADES:
-        raise TooFewTrades(f"{len(results)} trades are too few to tell odds, {LEAST_TRADES} are needed")
+        trades = "1 trade is" if len(results) == 1 else f"{len(results)} trades are"
+        raise TooFewTrades(f"{trades} too few to tell odds, {LEAST_TRADES} are needed")
     counts = np.array([len(day) for day in by_day], np.int64)
     random = np.random.default_rng(seed)
     start, loss = units(rules.start), units(rules.maximum_loss)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from backtest.outcomes import Rules
 from backtest.prospects import Prospects, Standing, TooFewTrades, fresh, prospects
@@ -16,6 +17,9 @@ from tradingbot.models import Account, CalendarDay, Stage, Strategy, Trade
 from tradingbot.operations import risk_states
 from tradingbot.operations import rules as rules_operations
 from tradingbot.operations.results import entry_of
+
+_Days = tuple[tuple[Decimal, ...], ...]
+"""Net results of each day's trades."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ def compare(
         return Compared(before, after, None, "balance or highest end of day of the account are not known")
     sessions = _sessions(trades)
     try:
-        odds = tuple(prospects(_by_day(each.trades, sessions), standing, judged) for each in (before, after))
+        odds = tuple(_drawn(_by_day(each.trades, sessions), standing, judged) for each in (before, after))
     except TooFewTrades as error:
         return Compared(before, after, None, str(error))
     return Compared(before, after, (odds[0], odds[1]), "")
@@ -74,9 +78,14 @@ def odds(account: Account, *, now: datetime) -> tuple[Prospects | None, str]:
         return None, "balance, start balance, maximum loss or highest end of day are not known"
     trades = traded(account)
     try:
-        return prospects(_by_day(trades, _sessions(trades) if trades else []), standing, judged), ""
+        return _drawn(_by_day(trades, _sessions(trades) if trades else []), standing, judged), ""
     except TooFewTrades as error:
         return None, str(error)
+
+
+@lru_cache(maxsize=32)  # from the same trades, standing and rules come the same odds: a page asks at every visit
+def _drawn(by_day: _Days, standing: Standing, rules: Rules) -> Prospects:
+    return prospects(by_day, standing, rules)
 
 
 def traded(account: Account, *, strategy: Strategy | None = None, first: date | None = None) -> list[RealTrade]:
@@ -169,8 +178,8 @@ def _sessions(trades: Sequence[RealTrade]) -> list[date]:
     return sorted(found | {trade.session_date for trade in trades})
 
 
-def _by_day(trades: Sequence[RealTrade], sessions: Sequence[date]) -> list[list[Decimal]]:
+def _by_day(trades: Sequence[RealTrade], sessions: Sequence[date]) -> _Days:
     days: dict[date, list[Decimal]] = {day: [] for day in sessions}
     for trade in trades:
         days[trade.session_date].append(trade.net)
-    return list(days.values())
+    return tuple(map(tuple, days.values()))

@@ -38,7 +38,7 @@ def test_rules_as_json_has_sentences_days_and_origins(account):
     assert document["useful_today"] == "1529.50"
     assert document["days"] == []
     assert document["odds_passes"] is None
-    assert document["without_odds"] == "1 trades are too few to tell odds, 30 are needed"
+    assert document["without_odds"] == "1 trade is too few to tell odds, 30 are needed"
     assert {"rule": "profit target", "value": "$3,000", "from": "rulebook: combine 50K from 2026-09-17"} in document[
         "rules"
     ]

@@ -88,3 +88,20 @@ def test_without_limits_there_are_no_odds_and_it_says_why(filling):
     found = what_if.compare(filling.account, Settings(), rules=None, now=filling.at)
     assert (found.odds, found.why) == (None, "start balance or maximum loss of the account are not set")
     assert what_if.odds(filling.account, now=filling.at)[1].endswith("are not known")
+
+
+def test_odds_are_drawn_once_until_a_trade_or_the_standing_changes(filling):
+    account = filling.account
+    Account.objects.update(name="50KTC-1", stage="combine", start_balance=50_000, highest_eod_balance=50_000)
+    Account.objects.update(maximum_loss=2_000, balance=50_000, session_start_balance=50_000)
+    account.refresh_from_db()
+    history(account, filling.contract, 40)
+    told, why = what_if.odds(account, now=filling.at)
+    assert (told.trades, why) == (40, "")
+    assert what_if.odds(account, now=filling.at)[0] is told
+    account.balance = D(49_000)
+    lower, _ = what_if.odds(account, now=filling.at)
+    assert lower.breaches > told.breaches
+    account.balance = D(50_000)
+    Trade.objects.order_by("-pk").first().delete()
+    assert what_if.odds(account, now=filling.at)[0].trades == 39
