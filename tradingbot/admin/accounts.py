@@ -75,7 +75,10 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
     list_filter = ("trading_state", "stage", "enabled", "login")
     titles = {"trading_state": "state", "state_until": "until", "can_trade": "venue allows", "selected": "default"}
     actions_row = ("flatten", "halt", "resume", "choose", "rules")
-    actions_detail = ("flatten", "halt", "reduce", "resume", "arm", "disarm", "choose", "rules")
+    actions_detail = (
+        *("flatten", "halt", "arm", "disarm", "rules"),
+        {"title": "More", "icon": "more_horiz", "items": ["reduce", "resume", "choose"]},
+    )
     readonly_fields = (
         "maximum_loss",
         "daily_loss_limit",

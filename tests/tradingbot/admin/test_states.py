@@ -58,6 +58,8 @@ def test_a_daily_loss_lock_is_lifted_with_name_and_reason(panel, day):
 
 
 def test_reduce_only_is_offered_for_one_account(panel, day):
+    page = panel.get(reverse("admin:tradingbot_account_change", args=[day.account.pk])).content.decode()
+    assert action("reduce", day.account) in page
     panel.post(action("reduce", day.account), {"reason": "thin"})
     assert Account.objects.get().trading_state == "reduce_only"
 
