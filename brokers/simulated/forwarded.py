@@ -80,7 +80,7 @@ class _ForwardedTape(Tape):
     def run(self, now: datetime) -> list[Print]:
         found, self._told = self._recording.since(self._told), self._recording.count
         if found:
-            self._last, self._up = found[-1].price, found[-1].up
+            self._last, self._up = found[-1].price, bool(found[-1].up)
         return [one for one in found if one.quantity]
 
     def _quote(self) -> dict[str, Any]:

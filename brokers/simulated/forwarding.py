@@ -51,7 +51,8 @@ class Forwarder:
             elif target == TRADE:
                 for trade in trades(arguments):
                     price = listed(trade.contract_id).contract.ticks(trade.price)
-                    one = Print(self._now(), price, trade.quantity, trade.side is Side.BUY)
+                    up = None if trade.side is None else trade.side is Side.BUY
+                    one = Print(self._now(), price, trade.quantity, up)
                     self._market.recording(trade.contract_id).add(one)
         except (ReadFailed, ValueError) as error:
             self.left_out += 1
@@ -61,7 +62,7 @@ class Forwarder:
         recording = self._market.recording(quote.contract_id)
         if recording.quote is None and not recording.prints and quote.last is not None:
             price = listed(quote.contract_id).contract.ticks(quote.last)
-            recording.add(Print(self._now(), price, 0, up=False))  # a price before the first trade
+            recording.add(Print(self._now(), price, 0, up=None))  # a price before the first trade
         recording.quote = quote
 
     def unreadable(self, record: bytes) -> None:

@@ -27,12 +27,12 @@ BEST_ASK, BEST_BID, ASK, BID, RESET = 3, 4, 1, 2, 6
 
 @dataclass(frozen=True, slots=True)
 class Print:
-    """One trade; price in ticks, `up` when the buyer took the offer."""
+    """One trade; price in ticks, `up` when the buyer took the offer, None if nobody told."""
 
     at: datetime
     price: int
     quantity: int
-    up: bool
+    up: bool | None
 
 
 class Tape:
@@ -57,7 +57,6 @@ class Tape:
             return []
         found = list(self._prints(now))
         for one in found:
-            self._last, self._up = one.price, one.up
             self._count(one.price, one.quantity)
         return found
 
@@ -81,7 +80,7 @@ class Tape:
                 "contractId": self.listing.contract.id,
                 "price": price(one.price),
                 "timestamp": wire.stamp(one.at),
-                "type": 0 if one.up else 1,
+                "type": None if one.up is None else 0 if one.up else 1,
                 "volume": one.quantity,
             }
             for one in prints
@@ -176,13 +175,13 @@ class Tape:
 
     def _spread(self, opened_at: datetime, start: int, end: int, prices: list[int], volume: int) -> Iterator[Print]:
         """Yield one print a price, evenly over the piece, with the volume shared out."""
-        up, last = self._up, self._last
         share, rest = divmod(max(volume, len(prices)), len(prices))
         for number, price in enumerate(prices, start=1):
-            up = up if last is None or price == last else price > last
-            last = price
+            if self._last is not None and price != self._last:
+                self._up = price > self._last
+            self._last = price
             at = opened_at + timedelta(microseconds=start + (end - start) * number // len(prices) - 1)
-            yield Print(at, price, share + (rest if number == len(prices) else 0), up)
+            yield Print(at, price, share + (rest if number == len(prices) else 0), self._up)
 
 
 def _turns(bar: Bar, start: int, end: int) -> list[int] | None:

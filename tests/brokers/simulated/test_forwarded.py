@@ -57,6 +57,15 @@ class Paper(Stage):
         self.forwarder.event("GatewayQuote", [Raw(f'"{MNQ}"'.encode()), Raw(quote.encode())], b"", 0.0)
 
 
+def test_a_side_that_was_not_told_is_not_told_on():
+    paper = Paper()
+    tape = paper.forwarded.tape(listed(MNQ), START)
+    body = '[{"price":20000,"timestamp":"2020-01-01T00:00:00+00:00","volume":1}]'
+    paper.forwarder.event("GatewayTrade", [Raw(f'"{MNQ}"'.encode()), Raw(body.encode())], b"", 0.0)
+    paper.hear(20_000.25)  # bought
+    assert [trade["type"] for trade in tape.trades(tape.run(START))] == [None, 0]
+
+
 def test_without_a_price_no_order_is_taken():
     paper = Paper()
     with pytest.raises(Refusal, match="no last price"):

@@ -34,10 +34,13 @@ def test_the_prints_of_a_minute_are_its_bar_whenever_it_is_looked_at(
     tape, now = Tape(market, listed(MNQ), START), START
     end = START + timedelta(minutes=len(bars))
     found: dict[int, list] = {}
+    before = None
     for seconds in [*steps, 600]:
         now = min(now + timedelta(seconds=seconds), end)
         for one in tape.run(now):
             assert one.at < now
+            assert before is None or one.up is (one.price > before.price if one.price != before.price else before.up)
+            before = one
             found.setdefault(epoch(one.at) // 60 * 60, []).append(one)
     expected = {bar.opened_at: bar for bar in market._bars[1:]}
     made = {
