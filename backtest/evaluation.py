@@ -170,7 +170,8 @@ def _sessions(job: Job) -> str:
     """Return a hash of the bars that are simulated."""
     digest = hashlib.sha256(repr(job.sessions).encode())
     for stretch in job.stretches:
-        for column in stretch.base.columns:
+        delta = () if stretch.base.delta is None else (stretch.base.delta,)
+        for column in (*stretch.base.columns, *delta):
             digest.update(np.ascontiguousarray(column).data)
     return digest.hexdigest()[:16]
 

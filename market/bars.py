@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from struct import Struct
@@ -18,8 +18,11 @@ Int = npt.NDArray[np.int64]
 _SESSION_SECONDS = 23 * 3600
 _DAY = 86_400
 _HEADER = Struct("<2sHIq")  # magic, version, number of bars, opening time of the first
-_MAGIC, _VERSION = b"TB", 1
+_MAGIC = b"TB"
 _PACKED = ("<u4", "<i4", "<i4", "<i4", "<i4", "<u4")  # seconds since the first bar, prices in ticks, volume
+_VERSIONS = {1: _PACKED, 2: (*_PACKED, "<i4")}  # the second one has the delta too
+UNKNOWN = -(2**31)
+"""In a column of deltas: that of a bar whose trades are not all known with their sides."""
 
 
 class Timeframe(StrEnum):
@@ -64,7 +67,7 @@ class Timeframe(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One closed bar; prices in ticks, `opened_at` in epoch seconds (UTC)."""
+    """One closed bar; prices in ticks, `opened_at` in epoch seconds (UTC), `delta` as in `Bars`, None if unknown."""
 
     opened_at: int
     open: int
@@ -72,6 +75,7 @@ class Bar:
     low: int
     close: int
     volume: int = 0
+    delta: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.low <= min(self.open, self.close) <= max(self.open, self.close) <= self.high:
@@ -85,6 +89,8 @@ class Bars:
     opened_at   epoch seconds UTC, strictly increasing
     open, high, low, close   ticks
     volume      contracts, 0 where the source has none
+    delta       contracts bought less contracts sold at market, from trades, UNKNOWN where they are not all known; None
+                where no bar's are
     """
 
     opened_at: Int
@@ -93,20 +99,28 @@ class Bars:
     low: Int
     close: Int
     volume: Int
+    delta: Int | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.opened_at)
 
     def __getitem__(self, rows: slice) -> Bars:
-        return Bars(*(column[rows] for column in self.columns))
+        delta = None if self.delta is None else self.delta[rows]
+        return Bars(*(column[rows] for column in self.columns), delta=delta)
 
     def __iter__(self) -> Iterator[Bar]:
-        for row in zip(*(column.tolist() for column in self.columns), strict=True):
-            yield Bar(*row)
+        for *row, delta in zip(*(column.tolist() for column in self.columns), self.deltas.tolist(), strict=True):
+            yield Bar(*row, delta=None if delta == UNKNOWN else delta)
 
     @property
     def columns(self) -> tuple[Int, Int, Int, Int, Int, Int]:
+        """Return what every bar has."""
         return (self.opened_at, self.open, self.high, self.low, self.close, self.volume)
+
+    @property
+    def deltas(self) -> Int:
+        """Return `delta` as a column in any case."""
+        return np.full(len(self), UNKNOWN, np.int64) if self.delta is None else self.delta
 
     def between(self, start: datetime, end: datetime) -> Bars:
         """Return the bars that opened in [start, end)."""
@@ -126,7 +140,9 @@ class Bars:
         ).reshape(-1, 6)
         if len(rows) > 1 and not (np.diff(table[:, 0]) > 0).all():
             raise ValueError("two bars open at the same time")
-        return cls(*(np.ascontiguousarray(table[:, column]) for column in range(6)))
+        deltas = [UNKNOWN if bar.delta is None else bar.delta for bar in rows]
+        delta = np.array(deltas, np.int64) if any(one != UNKNOWN for one in deltas) else None
+        return cls(*(np.ascontiguousarray(table[:, column]) for column in range(6)), delta=delta)
 
 
 def epoch(at: datetime) -> int:
@@ -142,10 +158,31 @@ def moment(seconds: int) -> datetime:
 
 
 def merge(old: Bars, new: Bars) -> Bars:
-    """Return the bars of both by opening time; where both have one, the new one."""
-    opened_at = np.concatenate((new.opened_at, old.opened_at))
-    _, first = np.unique(opened_at, return_index=True)
-    return Bars(*(np.concatenate(pair)[first] for pair in zip(new.columns, old.columns, strict=True)))
+    """Return the bars of both by opening time; where both have one, the new one.
+
+    If that one's delta is unknown, the old one's is kept as long as the volume is the same: they are the same trades.
+    """
+    opened_at, first = np.unique(np.concatenate((new.opened_at, old.opened_at)), return_index=True)
+    columns = [np.concatenate(pair)[first] for pair in zip(new.columns, old.columns, strict=True)]
+    if new.delta is None and old.delta is None:
+        return Bars(*columns)
+    delta = np.concatenate((new.deltas, old.deltas))[first]
+    _, mine, its = np.intersect1d(new.opened_at, old.opened_at, assume_unique=True, return_indices=True)
+    kept = (new.deltas[mine] == UNKNOWN) & (new.volume[mine] == old.volume[its])
+    delta[np.searchsorted(opened_at, new.opened_at[mine[kept]])] = old.deltas[its[kept]]
+    return Bars(*columns, delta=delta)
+
+
+def join(parts: Sequence[Bars]) -> Bars:
+    """Return bars that follow each other as one."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return Bars.empty()
+    told = any(part.delta is not None for part in parts)
+    delta = np.concatenate([part.deltas for part in parts]) if told else None
+    columns = (np.concatenate(column) for column in zip(*(part.columns for part in parts), strict=True))
+    return Bars(*columns, delta=delta)
 
 
 def resample(
@@ -192,16 +229,20 @@ def trade_dates(session_open: Int) -> Int:
 
 
 def pack(bars: Bars) -> bytes:
-    """Return `bars` as bytes for storage: 24 a bar, little-endian, with a version in front.
+    """Return `bars` as bytes for storage: little-endian, with a version in front; 24 a bar, 28 if a delta is known.
 
     Raises ValueError for a number outside of its column (prices and volume 32 bits, 136 years from first to last).
     """
     origin = int(bars.opened_at[0]) if len(bars) else 0
-    columns = (bars.opened_at - origin, *bars.columns[1:])
-    packed = [column.astype(kind) for column, kind in zip(columns, _PACKED, strict=True)]
+    columns = [bars.opened_at - origin, *bars.columns[1:]]
+    version = 1
+    if bars.delta is not None and (bars.delta != UNKNOWN).any():
+        version = 2
+        columns.append(bars.delta)
+    packed = [column.astype(kind) for column, kind in zip(columns, _VERSIONS[version], strict=True)]
     if not all((wide == narrow).all() for wide, narrow in zip(columns, packed, strict=True)):
         raise ValueError(f"{len(bars)} bars from {origin} on hold a number that does not fit into 32 bits")
-    return _HEADER.pack(_MAGIC, _VERSION, len(bars), origin) + b"".join(column.tobytes() for column in packed)
+    return _HEADER.pack(_MAGIC, version, len(bars), origin) + b"".join(column.tobytes() for column in packed)
 
 
 def unpack(stored: bytes | memoryview) -> Bars:
@@ -210,14 +251,15 @@ def unpack(stored: bytes | memoryview) -> Bars:
     if len(stored) < _HEADER.size:
         raise ValueError(f"not packed bars: {len(stored)} bytes")
     magic, version, count, origin = _HEADER.unpack_from(stored)
-    if (magic, version) != (_MAGIC, _VERSION) or len(stored) != _HEADER.size + count * 4 * len(_PACKED):
-        raise ValueError(f"not packed bars of version {_VERSION}: {len(stored)} bytes beginning {stored[:4]!r}")
+    kinds = _VERSIONS.get(version, ())
+    if magic != _MAGIC or not kinds or len(stored) != _HEADER.size + count * 4 * len(kinds):
+        raise ValueError(f"not packed bars of version 1 or 2: {len(stored)} bytes beginning {stored[:4]!r}")
     columns = [
         np.frombuffer(stored, kind, count, _HEADER.size + number * count * 4).astype(np.int64)
-        for number, kind in enumerate(_PACKED)
+        for number, kind in enumerate(kinds)
     ]
     columns[0] += origin
-    return Bars(*columns)
+    return Bars(*columns[:6], delta=columns[6] if len(columns) > 6 else None)
 
 
 def _days(timeframe: Timeframe, session_open: Int) -> tuple[Int, Int]:

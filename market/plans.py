@@ -36,7 +36,6 @@ class Frames:
     trade_date  per base bar: the session's date as days since 1970-01-01
     session_open, rth_open, flat_by   per base bar: epoch seconds of that bar's session
     tradeable   per base bar: False where no trade is allowed (flat time before the range is known, no calendar row)
-    delta       per base bar: contracts bought minus contracts sold at market, from trades; None if they are not known
     """
 
     base: Bars
@@ -47,7 +46,6 @@ class Frames:
     flat_by: Int
     tradeable: Bool
     closes: dict[Timeframe, Int] = field(default_factory=dict)  # per derived bar: epoch seconds at which it is closed
-    delta: Int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,9 @@ from strategies.parameters import param
 from strategies.structure import (
     RTH_MINUTES,
     WARM_UP,
+    Delta,
     Yesterdays,
     broke,
-    change_over,
     cumulative_delta,
     swept,
     yesterdays,
@@ -148,7 +148,7 @@ class _Scene:
     direction: Float
     atr: Float
     adx: Float
-    delta: Float
+    delta: Delta
 
 
 def plan(frames: Frames, params: Parameters, contract: Contract) -> Plan:
@@ -178,27 +178,31 @@ def plan(frames: Frames, params: Parameters, contract: Contract) -> Plan:
         *refused_by_condition(frames, params, made, suits(params)),
         (scene.hits[Side.BUY] & scene.hits[Side.SELL], "both of yesterday's extremes were swept at once"),
         (stop > distance(params.stop_max_atr, atr), f"the stop would be farther than {params.stop_max_atr} x ATR"),
-        *_refused(frames, params, scene),
+        *_refused(params, scene),
     ]
     chosen = draft.admit(known & (atr > 0) & either, refusals)
     did = "closed beyond" if params.mode is Mode.BREAKOUT else "came back from beyond"
     for side, level in ((Side.BUY, "high"), (Side.SELL, "low")):
         entry = side if params.mode is Mode.BREAKOUT else side.opposite
         taken = chosen & scene.hits[side]
-        draft.enter(
-            entry,
-            taken,
-            f"the price {did} yesterday's {level}{_delta_said(frames, params)}",
-            stop=stop,
-            target=_target(params, scene, stop, taken, entry),
-            trail=distance(params.trail_atr, atr),
-        )
+        target = _target(params, scene, stop, taken, entry)
+        for where, source in _delta_said(params, scene.delta):
+            draft.enter(
+                entry,
+                taken & where,
+                f"the price {did} yesterday's {level}{source}",
+                stop=stop,
+                target=target,
+                trail=distance(params.trail_atr, atr),
+            )
     figures = {"pdh": day.high, "pdl": day.low, "atr": atr}
     volume = {"poc": day.poc, "value_high": day.value_high, "value_low": day.value_low}
+    silent = _silent(scene)
     measures = {
         "adx": scene.adx,
-        "delta": np.where(_silent(frames, made), np.nan, scene.delta),
-        "delta_from_trades": np.full(len(made), float(frames.delta is not None)),
+        "delta": np.where(silent, np.nan, scene.delta.total),
+        "delta_change": np.where(silent, np.nan, scene.delta.change),
+        "delta_from_trades": scene.delta.from_trades.astype(np.float64),
     }
     return draft.plan(figures | volume, measures)
 
@@ -222,11 +226,11 @@ def _look(frames: Frames, params: Parameters, made: Closed) -> _Scene:
         direction=np.where(hits[Side.BUY], 1.0, -1.0),
         atr=average_true_range(made.bars, made.begins, params.atr_period),
         adx=adx(made.bars, made.begins, params.adx_period) if params.filter_adx else np.full(len(made), np.nan),
-        delta=cumulative_delta(frames, made),
+        delta=cumulative_delta(frames, made, params.delta_bars, by_change=params.mode is Mode.FADE),
     )
 
 
-def _refused(frames: Frames, params: Parameters, scene: _Scene) -> list[tuple[Bool, str]]:
+def _refused(params: Parameters, scene: _Scene) -> list[tuple[Bool, str]]:
     """Return which bars the strategy's own filters keep from entering, with the reasons."""
     made, day, direction, found = scene.made, scene.day, scene.direction, []
     fade = params.mode is Mode.FADE
@@ -247,20 +251,18 @@ def _refused(frames: Frames, params: Parameters, scene: _Scene) -> list[tuple[Bo
         behind = (day.close - day.poc) * direction <= 0
         found.append((behind, "yesterday closed on the other side of its busiest price (filter_profile)"))
     if params.filter_delta:
-        found.append(
-            (_silent(frames, made), "no volume of this session is known, which the delta is made of (filter_delta)")
-        )
-        change = change_over(made, scene.delta, params.delta_bars)
-        against = change * direction > 0 if fade else (change * direction <= 0) | (scene.delta * direction <= 0)
-        found.append((against, f"the cumulative delta does not confirm it{_delta_said(frames, params)}"))
+        found.append((_silent(scene), "no volume of this session is known, which the delta is made of (filter_delta)"))
+        change, total = scene.delta.change * direction, scene.delta.total * direction
+        against = change > 0 if fade else (change <= 0) | (total <= 0)
+        for where, source in _delta_said(params, scene.delta):
+            found.append((against & where, f"the cumulative delta does not confirm it{source}"))
     return found
 
 
-def _silent(frames: Frames, made: Closed) -> Bool:
+def _silent(scene: _Scene) -> Bool:
     """Return where no delta is known: no trades, and no volume in the session so far to approximate it from."""
-    if frames.delta is not None:
-        return np.zeros(len(made), np.bool_)
-    return np.asarray(made.total(made.bars.volume) == 0)
+    silent: Bool = ~scene.delta.from_trades & (scene.made.total(scene.made.bars.volume) == 0)
+    return silent
 
 
 def _stop(params: Parameters, scene: _Scene) -> Int:
@@ -302,11 +304,14 @@ def _needs_profile(params: Parameters) -> bool:
     return params.filter_profile or params.stop_at_node or by_volume
 
 
-def _delta_said(frames: Frames, params: Parameters) -> str:
-    """Return where the delta comes from, for a sentence of a decision that rests on it."""
+def _delta_said(params: Parameters, delta: Delta) -> list[tuple[Bool, str]]:
+    """Return the end of a decision's sentence that says where the delta comes from on which it rests, and where."""
     if not params.filter_delta:
-        return ""
-    return " (delta approximated from the bars)" if frames.delta is None else " (delta of the trades)"
+        return [(np.ones(len(delta.total), np.bool_), "")]
+    return [
+        (delta.from_trades, " (delta of the trades)"),
+        (~delta.from_trades, " (delta approximated from the bars)"),
+    ]
 
 
 def _lookbacks(params: Parameters) -> dict[Timeframe, int]:

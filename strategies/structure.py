@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from market.bars import Bars, Int
+from market.bars import UNKNOWN, Bars, Int
 from market.orders import Side
 from market.plans import Bool, Frames
 from strategies.indicators import Float
@@ -98,17 +98,48 @@ def swept(made: Closed, level: Float, side: Side, least: int, bars: int) -> tupl
     return made.begun((most >= least) & inside), most
 
 
-def cumulative_delta(frames: Frames, made: Closed) -> Float:
-    """Return per bar contracts bought less contracts sold at market since the session's open.
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Contracts bought less contracts sold at market: columns of closed bars.
 
-    Of the trades where the frames have them, else approximated from the minutes' bars.
+    total        since the session's open; NaN where only the change is known from trades
+    change       over the newest bars
+    from_trades  where both are of the trades; elsewhere they are approximated from the minutes' bars
     """
-    delta = delta_of(frames.base) if frames.delta is None else frames.delta.astype(np.float64)
+
+    total: Float
+    change: Float
+    from_trades: Bool
+
+
+def cumulative_delta(frames: Frames, made: Closed, bars: int, *, by_change: bool) -> Delta:
+    """Return the delta since the session's open, and its change over so many bars.
+
+    It is of the trades where every minute that is looked at tells theirs: of the session so far, or only of those bars
+    if what is decided rests on the change alone.
+    """
+    approximated = _since_open(frames, made, delta_of(frames.base))
+    change = change_over(made, approximated, bars)
+    if frames.base.delta is None:
+        return Delta(approximated, change, np.zeros(len(made), np.bool_))
+    unknown = frames.base.delta == UNKNOWN
+    missing = _since_open(frames, made, unknown)
+    told = _since_open(frames, made, np.where(unknown, 0, frames.base.delta))
+    from_trades = (change_over(made, missing, bars) if by_change else missing) == 0
+    return Delta(
+        total=np.where(from_trades, np.where(missing == 0, told, np.nan), approximated),
+        change=np.where(from_trades, change_over(made, told, bars), change),
+        from_trades=from_trades,
+    )
+
+
+def _since_open(frames: Frames, made: Closed, column: Float | Int | Bool) -> Float:
+    """Return per bar the sum of a column of the minutes since the session's open."""
     total = np.empty(len(made))
     firsts = np.searchsorted(frames.base.opened_at, made.session_open[made.begins])
     for first, begin, end in zip(firsts, made.begins, np.append(made.begins, len(made))[1:], strict=True):
         rows = made.rows[begin:end]
-        total[begin:end] = np.cumsum(delta[first : rows[-1] + 1])[rows - first]
+        total[begin:end] = np.cumsum(column[first : rows[-1] + 1])[rows - first]
     return np.round(total, 6)
 
 

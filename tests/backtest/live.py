@@ -22,7 +22,7 @@ from brokers.simulated.broker import SimulatedBroker
 from brokers.simulated.engine import Venue
 from brokers.simulated.ledger import Ledger
 from brokers.simulated.products import Listing
-from market.bars import Bars, Int, epoch, moment
+from market.bars import Bars, Int, epoch, join, moment
 from market.calendar import generate
 from market.orders import LIVE
 from market.plans import Management, Partial, frames
@@ -52,7 +52,7 @@ from tradingbot.operations import (
     trading,
     venues,
 )
-from tradingbot.operations.bars.storing import join, record_in
+from tradingbot.operations.bars.storing import record_in
 
 MINUTE = timedelta(minutes=1)
 _BETWEEN_READS = timedelta(seconds=3)

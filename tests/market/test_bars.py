@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.bars import Bar, Bars, Timeframe, epoch, merge, moment, pack, resample, trade_dates, unpack
+from market.bars import Bar, Bars, Timeframe, epoch, join, merge, moment, pack, resample, trade_dates, unpack
 from market.sessions import regular_session
 from tests.market.generated import minute_bars
 
@@ -16,10 +17,12 @@ OPEN = epoch(regular_session(date(2026, 10, 5)).opens_at)
 def some_bars(draw, first=0, last=60):
     minutes = draw(st.lists(st.integers(first, last), unique=True, max_size=30))
     prices = st.tuples(*[st.integers(-(2**31), 2**31 - 1)] * 4).map(sorted)
+    deltas = draw(st.sampled_from((st.none(), st.none() | st.integers(1 - 2**31, 2**31 - 1))))
     rows = []
     for minute in minutes:
         low, one, other, high = draw(prices)
-        rows.append(Bar(OPEN + 60 * minute, one, high, low, other, draw(st.integers(0, 2**32 - 1))))
+        volume = draw(st.integers(0, 2**32 - 1) | st.just(7))
+        rows.append(Bar(OPEN + 60 * minute, one, high, low, other, volume, delta=draw(deltas)))
     return Bars.of(rows)
 
 
@@ -34,7 +37,8 @@ def minute(number: int, close: int, *, volume: int = 1) -> Bar:
 @given(some_bars())
 def test_packed_bars_come_back_as_they_were(bars):
     assert rows(unpack(pack(bars))) == rows(bars)
-    assert len(pack(bars)) == 16 + 24 * len(bars)
+    width = 24 if all(bar.delta is None for bar in bars) else 28
+    assert len(pack(bars)) == 16 + width * len(bars)
 
 
 def test_packed_bars_are_little_endian_and_carry_a_version():
@@ -44,6 +48,12 @@ def test_packed_bars_are_little_endian_and_carry_a_version():
     assert packed[16:] == b"".join(number.to_bytes(4, "little", signed=True) for number in (0, 5, 9, -1, 6, 7))
 
 
+def test_packed_bars_with_a_delta_are_of_the_second_version():
+    packed = pack(Bars.of([Bar(OPEN, 5, 9, -1, 6, 7, delta=-3), Bar(OPEN + 60, 6, 6, 6, 6, 1)]))
+    assert packed[:8] == b"TB\x02\x00\x02\x00\x00\x00"
+    assert packed[-8:] == (-3).to_bytes(4, "little", signed=True) + (-(2**31)).to_bytes(4, "little", signed=True)
+
+
 @pytest.mark.parametrize(
     "stored",
     [
@@ -51,7 +61,7 @@ def test_packed_bars_are_little_endian_and_carry_a_version():
         b"TB",
         b"XX" + pack(Bars.empty())[2:],
         pack(Bars.empty()) + b"\0",
-        pack(Bars.empty())[:2] + b"\2" + b"\0" * 13,
+        pack(Bars.empty())[:2] + b"\3" + b"\0" * 13,
     ],
 )
 def test_other_bytes_are_not_taken_for_bars(stored):
@@ -69,6 +79,10 @@ def test_numbers_that_do_not_fit_are_refused_instead_of_wrapped():
 @given(some_bars(), some_bars())
 def test_merging_keeps_every_minute_once_and_the_new_bar_wins(old, new):
     expected = {bar.opened_at: bar for bar in old} | {bar.opened_at: bar for bar in new}
+    for bar in old:
+        mine = expected[bar.opened_at]
+        if mine.delta is None and mine.volume == bar.volume:
+            expected[bar.opened_at] = replace(mine, delta=bar.delta)
     assert rows(merge(old, new)) == [expected[at] for at in sorted(expected)]
 
 
@@ -76,6 +90,20 @@ def test_merging_keeps_every_minute_once_and_the_new_bar_wins(old, new):
 def test_merging_twice_changes_nothing(old, new):
     once = merge(old, new)
     assert rows(merge(once, new)) == rows(once)
+
+
+def test_a_delta_outlives_a_bar_without_one_as_long_as_the_volume_is_the_same():
+    old = Bars.of([replace(minute(number, 5, volume=10), delta=4) for number in range(3)])
+    new = Bars.of([minute(0, 6, volume=10), minute(1, 5, volume=11), minute(3, 5, volume=10)])
+    found = [(bar.close, bar.delta) for bar in merge(old, new)]
+    assert found == [(6, 4), (5, None), (5, 4), (5, None)]
+
+
+def test_joined_bars_keep_the_deltas_that_some_have():
+    told, silent = Bars.of([replace(minute(0, 5), delta=0)]), Bars.of([minute(1, 5)])
+    assert [bar.delta for bar in join([told, silent])] == [0, None]
+    assert join([silent[:0], silent]).delta is None
+    assert [bar.delta for bar in join([told, silent])[:1]] == [0]
 
 
 def test_bars_are_sorted_and_unique():

@@ -80,8 +80,8 @@ def built(
     name: str, base: Bars, params: Any, *, days: Bars | None = None, delta: Any = None, calendar: bool = True
 ) -> tuple[Plan, Frames]:
     strategy = STRATEGIES[name]
+    base = base if delta is None else replace(base, delta=delta)
     seen = frames(base, SESSIONS if calendar else SESSIONS[:-1], strategy.timeframes(params), days)
-    seen = seen if delta is None else replace(seen, delta=delta)
     return strategy.plan(seen, params, MNQ), seen
 
 

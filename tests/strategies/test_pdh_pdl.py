@@ -4,6 +4,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from market.bars import UNKNOWN
 from market.plans import Kind
 from strategies.parameters import ParameterError, parse
 from strategies.pdh_pdl import Mode, Parameters, Target
@@ -172,6 +173,34 @@ def test_the_delta_filter_follows_the_trades_where_they_are_known():
     assert signals(NAME, base, params, delta=sold) == []
     assert reasons(NAME, base, params, delta=sold)[1:] == [
         "the cumulative delta does not confirm it (delta of the trades)"
+    ]
+
+
+def test_one_minute_without_its_trades_makes_the_delta_of_the_day_an_approximation():
+    base = market(UP, YESTERDAYS)
+    bought = np.full(len(base), 5)
+    bought[-1380 + 300] = UNKNOWN  # 23:00
+    (found,) = signals(NAME, base, Parameters(filter_delta=True), delta=bought)
+    assert found.measures["delta_from_trades"] == 0
+    assert found.measures["delta"] == pytest.approx(100 * 114 / 134, abs=1e-6)
+    assert found.reason.endswith("(delta approximated from the bars)")
+    bought[-1380 + 300], bought[: -1380 + 1] = 5, UNKNOWN  # what lies before 18:00, and from 18:01 on
+    assert signals(NAME, base, Parameters(filter_delta=True), delta=bought)[0].measures["delta_from_trades"] == 0
+    bought[-1380] = 5
+    assert signals(NAME, base, Parameters(filter_delta=True), delta=bought)[0].measures["delta_from_trades"] == 1
+
+
+def test_a_fade_looks_at_the_change_of_the_delta_alone():
+    base, params = market(SWEPT, YESTERDAYS), replace(FADE, filter_delta=True)
+    sold = np.full(len(base), -5)
+    sold[-1380 : -1380 + 900] = UNKNOWN  # from 18:00 to 09:00
+    (found,) = signals(NAME, base, params, delta=sold)
+    assert found.reason.endswith("(delta of the trades)")
+    assert (found.measures["delta_change"], found.measures["delta_from_trades"]) == (-5 * 5 * 6, 1)
+    assert "delta" not in found.measures  # nobody saw all of the session's
+    sold[-1380 + 950] = UNKNOWN  # 09:50, within the 30 minutes
+    assert reasons(NAME, base, params, delta=sold)[1:] == [
+        "the cumulative delta does not confirm it (delta approximated from the bars)"
     ]
 
 

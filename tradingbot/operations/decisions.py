@@ -110,7 +110,7 @@ def _evaluate(row: Strategy, contract: Contract, sight: Sight, engaged: bool, no
         if not _claim(row, sight, silence.reason) or not news:
             return []
         refusal = Outcome.NO_SIGNAL, "no_signal", silence.reason
-        inputs = shown(contract, silence.figures)
+        inputs = shown(contract, silence.figures, silence.measures)
         return [keep(row, contract, sight, refusal, inputs, now, silence.closed_at)]
 
 

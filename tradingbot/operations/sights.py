@@ -9,13 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 import strategies as registry
-from market.bars import Bars, Timeframe, moment
+from market.bars import Bars, Timeframe, join, moment
 from market.plans import Frames, frames
 from market.sessions import Session
 from strategies.parameters import ParameterError
 from tradingbot.models import Contract, Strategy
 from tradingbot.operations import bars, statements
-from tradingbot.operations.bars.storing import MINUTE, Day, Version, join, load
+from tradingbot.operations.bars.storing import MINUTE, Day, Version, load
 
 _SESSIONS_IN = {"d": 1, "w": 5, "M": 23}
 _MINUTES_OF_SESSION = 1380

@@ -9,12 +9,12 @@ from datetime import date, datetime
 from typing import Any
 
 from backtest.simulation import Stretch
-from market.bars import Bars, Timeframe, epoch
+from market.bars import Bars, Timeframe, epoch, join
 from market.sessions import Session
 from strategies import Strategy as Kind
 from tradingbot.models import BarHour, Contract
 from tradingbot.operations import bars, calendar, contracts
-from tradingbot.operations.bars.storing import Day, days, join, load
+from tradingbot.operations.bars.storing import Day, days, load
 
 _SESSIONS_IN = {"d": 1, "w": 5, "M": 23}
 _MINUTES_OF_SESSION = 1380

@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from market.bars import Bars, Timeframe, epoch, merge, moment, pack
+from market.bars import Bars, Timeframe, epoch, join, merge, moment, pack
 from tradingbot.models import BarHour, Contract
 from tradingbot.operations import contracts
 from tradingbot.operations.bars import counting, fetching
-from tradingbot.operations.bars.storing import join
 from tradingbot.operations.calendar import recent
 
 KEPT = timedelta(days=30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from market.bars import Bar
+from market.orders import Side
 
 MINUTE = 60
 
@@ -16,13 +17,17 @@ class _Forming:
     low: int
     close: int
     volume: int
+    delta: int | None
     first_at: float
     last_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A minute that was seen from its first to its last moment; `bar` is None when nothing traded in it."""
+    """A minute that was seen from its first to its last moment; `bar` is None when nothing traded in it.
+
+    The bar's delta is known if every trade told who was the aggressor.
+    """
 
     opened_at: int
     bar: Bar | None
@@ -65,8 +70,8 @@ class Minutes:
             self._passed_at[end] = arrived
         self._newest = at
 
-    def trade(self, at: float, price: int, quantity: int) -> None:
-        """Add a trade to its minute, in whichever order they come."""
+    def trade(self, at: float, price: int, quantity: int, side: Side | None) -> None:
+        """Add a trade to its minute, in whichever order they come; `side` is the aggressor's, None if not told."""
         if self._next is None:
             return
         minute = int(at // MINUTE) * MINUTE
@@ -74,12 +79,13 @@ class Minutes:
             if minute >= self._first:
                 self.late.add(minute)
             return
-        forming = self._forming.get(minute)
+        forming, delta = self._forming.get(minute), None if side is None else side * quantity
         if forming is None:
-            self._forming[minute] = _Forming(price, price, price, price, quantity, at, at)
+            self._forming[minute] = _Forming(price, price, price, price, quantity, delta, at, at)
             return
         forming.high, forming.low = max(forming.high, price), min(forming.low, price)
         forming.volume += quantity
+        forming.delta = None if forming.delta is None or delta is None else forming.delta + delta
         if at < forming.first_at:
             forming.open, forming.first_at = price, at
         if at >= forming.last_at:
@@ -101,4 +107,6 @@ class Minutes:
 
     def _bar(self, minute: int) -> Bar | None:
         made = self._forming.pop(minute, None)
-        return None if made is None else Bar(minute, made.open, made.high, made.low, made.close, made.volume)
+        if made is None:
+            return None
+        return Bar(minute, made.open, made.high, made.low, made.close, made.volume, delta=made.delta)

@@ -136,7 +136,7 @@ class Feed:
         self.ages.saw(trade.contract_id, received)
         at, minutes = trade.at.timestamp(), self._minutes[trade.contract_id]
         try:
-            minutes.trade(at, spec.ticks(trade.price), trade.quantity)
+            minutes.trade(at, spec.ticks(trade.price), trade.quantity, trade.side)
         except ValueError:
             minutes.begin(at + MINUTE)  # a price off the grid: this minute is for the venue to tell
             raise

@@ -52,6 +52,7 @@ def record(contract: Contract, minute: Closed, *, now: datetime) -> bool:
 def correct(contract: Contract, until: datetime, *, now: datetime) -> int:
     """Read the venue's bars of the minutes before `until` and let them replace ours; returns how many differed.
 
+    The delta of our trades stays where the venue counted as many contracts as they have; elsewhere it is unknown.
     Raises ReadFailed or NotSent.
     """
     session = _session(until - bars.MINUTE)
@@ -65,6 +66,12 @@ def correct(contract: Contract, until: datetime, *, now: datetime) -> int:
     differing = [bar for bar in told if bar.opened_at in ours and _prices(ours[bar.opened_at]) != _prices(bar)]
     for bar in differing:
         log.info("%s %s: the venue's bar is %s, ours was %s", contract, moment(bar.opened_at), bar, ours[bar.opened_at])
+    for bar in told:
+        if (mine := ours.get(bar.opened_at)) and mine.delta is not None and mine.volume != bar.volume:
+            log.info(
+                "%s %s: the venue counts %d contracts, we saw trades of %d: their delta is not kept",
+                contract, moment(bar.opened_at), bar.volume, mine.volume,
+            )  # fmt: skip
     if len(told):
         bars.record(
             contract,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from market.bars import Bar, Bars, epoch
+from market.bars import Bar, Bars, Timeframe, epoch
 from tests.conftest import Stage
 from tests.factories import NOW, ContractFactory
 from tradingbot.models import BarDay, Contract
-from tradingbot.operations import bars, calendar
+from tradingbot.operations import bars, calendar, contracts
+from tradingbot.operations.bars.fetching import ticks
 from tradingbot.operations.streaming import minutes, state
 from tradingbot.operations.streaming.candles import Closed
 from tradingbot.queues import redis
@@ -63,6 +65,24 @@ def test_the_venues_bars_replace_ours_and_differences_are_counted(contract: Cont
     newest = BarDay.objects.get(contract=contract, trade_date=NOW.date()).bars
     assert int(newest.close[-1]) == told
     assert minutes.correct(contract, NOW + MINUTE, now=stage.time.at) == 0
+
+
+@pytest.mark.parametrize(("counted", "kept"), [(0, 3), (1, None)])
+def test_the_delta_stays_as_long_as_the_venue_counts_as_many_contracts(
+    contract: Contract, stage: Stage, counted: int, kept: int | None
+):
+    stage.time.wait(minutes=2, seconds=5)
+    (told,) = [bar for bar in venues_bars(contract) if bar.opened_at == epoch(NOW)]
+    mine = Bar(epoch(NOW), told.close, told.close, told.close, told.close, told.volume + counted, delta=3)
+    minutes.record(contract, Closed(epoch(NOW), mine), now=NOW + MINUTE)
+    minutes.correct(contract, NOW + MINUTE, now=stage.time.at)
+    newest = BarDay.objects.get(contract=contract, trade_date=NOW.date()).bars
+    assert list(newest[-1:]) == [replace(told, delta=kept)]
+
+
+def venues_bars(contract: Contract) -> list[Bar]:
+    reports = contracts.broker(contract).bars(contract.broker_contract_id, Timeframe.M1, NOW, NOW + MINUTE)
+    return [ticks(report, contract.spec) for report in reports]
 
 
 def test_bars_are_not_fetched_while_a_stream_delivers_them_but_not_for_long(contract: Contract, broker_queues: None):

@@ -7,8 +7,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import httpx
+import numpy as np
 import pytest
 from django.db import connections
 
@@ -16,6 +18,10 @@ from brokers.base import Lane, OrderReport, ReadFailed
 from brokers.projectx.hubs import Pace
 from brokers.projectx.hubs.signalr import Timeouts
 from brokers.simulated.broker import SimulatedBroker
+from market.bars import Bars, epoch
+from market.sessions import regular_session
+from strategies import pdh_pdl
+from strategies.parameters import dump, parse
 from tests.brokers.simulated.served import served
 from tests.brokers.simulated.stage import BUY, MARKET, MNQ, START, STOP
 from tests.brokers.simulated.stage import Stage as VenueStage
@@ -23,6 +29,7 @@ from tests.factories import AccountFactory, ContractFactory, LoginFactory, Strat
 from tests.tradingbot.operations.ledgers import calendar_days
 from tradingbot.models import (
     Account,
+    BarDay,
     Contract,
     Fill,
     Heartbeat,
@@ -33,7 +40,7 @@ from tradingbot.models import (
     Strategy,
     StreamEvent,
 )
-from tradingbot.operations import quotes, reconciliation, streaming, venues
+from tradingbot.operations import bars, decisions, quotes, reconciliation, streaming, venues
 from tradingbot.operations.streaming import goals
 from tradingbot.operations.streaming.running import Stream
 from tradingbot.queues import redis
@@ -260,25 +267,43 @@ def test_a_stop_follows_the_price_that_the_hub_brings(scene: Scene):
     assert [order.stop for order in resting if order.type == STOP] == [20010 * 4]  # ten points behind 20020, from 19990
 
 
-def test_minutes_go_from_the_hub_into_the_cache_and_the_strategies_are_told(scene: Scene):
-    from tradingbot.models import BarDay
-    from tradingbot.operations import bars
-
-    bars.fetch(scene.contract, now=START)
+def test_minutes_go_from_the_hub_into_the_cache_and_the_strategies_see_them(scene: Scene):
+    values = {"mode": "fade", "timeframe": "2m", "delta_bars": 1, "filter_delta": True, "atr_period": 2}
+    Strategy.objects.update(kind="pdh_pdl", parameters=dump(parse(pdh_pdl.Parameters, values)))
+    for session in (regular_session(START.date() - timedelta(days=1)), regular_session(START.date())):
+        until = min(START, session.closes_at)
+        at = np.arange(epoch(session.opens_at), epoch(until), 60, dtype=np.int64)
+        price = np.full(len(at), 80_000)  # yesterday's high is 80,020
+        quiet = Bars(at, price, price + 20, price - 20, price, np.ones_like(at))
+        bars.record(scene.contract, session.trade_date, quiet, source="test", covered_until=until, now=START)
 
     async def go() -> None:
         async with scene.stream() as stream:
             await scene.wait(scene.delivers, "the stream")
-            await scene.rows(lambda: scene.venue.bar(20000, 20003, 19999, 20001))
-            await scene.rows(lambda: scene.venue.bar(20001, 20004, 20000, 20002))
-            await scene.rows(lambda: scene.venue.bar(20002, 20002, 20001, 20001))
-            await scene.wait(lambda: stream.seen.stored >= 1, "a minute")
+            for prices in (
+                (20000, 20000, 20000, 20000),  # not seen whole
+                (20000, 20003, 19999, 20003),  # 40 bought, down: 40 sold, up: 40 bought
+                (20003, 20010, 20003, 20004),  # 40 and 40 bought, back: 40 sold
+                (20004, 20004.5, 20004, 20004.5),  # 60 sold, as the last ones were, 60 bought
+                (20004, 20004, 20004, 20004),
+            ):
+                await scene.rows(lambda prices=prices: scene.venue.bar(*prices))
+            await scene.wait(lambda: stream.seen.stored >= 3, "the minutes")
             await scene.wait(lambda: redis().llen("normal"), "the hint")
 
     asyncio.run(go())
+    now = START + timedelta(minutes=4, seconds=3)
+    bars.fetch(scene.contract, now=now)  # the minute that was not seen whole
+    (decision,) = decisions.evaluate(scene.contract, now=now)
     day = BarDay.objects.get(contract=scene.contract, trade_date=START.date())
-    made = [bar for bar in day.bars if bar.opened_at == int(START.timestamp()) + 60]
-    assert [(bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in made] == [(80004, 80016, 80000, 80008, 120)]
+    made = [bar for bar in day.bars if bar.opened_at >= epoch(START) + 60][:3]
+    assert [(bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in made] == [
+        (80_000, 80_012, 79_996, 80_012, 120),
+        (80_012, 80_040, 80_012, 80_016, 120),
+        (80_016, 80_018, 80_016, 80_018, 120),
+    ]
+    assert [bar.delta for bar in made] == [40, 40, 0]
+    assert decision.sentence == "the cumulative delta does not confirm it (delta of the trades)"
 
 
 def test_a_hub_that_stays_away_while_the_accounts_are_compared_keeps_no_entry_back(scene: Scene):
