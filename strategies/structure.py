@@ -123,8 +123,8 @@ def cumulative_delta(frames: Frames, made: Closed, bars: int, *, by_change: bool
     if frames.base.delta is None:
         return Delta(approximated, change, np.zeros(len(made), np.bool_))
     unknown = frames.base.delta == UNKNOWN
-    missing = _since_open(frames, made, unknown)
-    told = _since_open(frames, made, np.where(unknown, 0, frames.base.delta))
+    missing = _counted(frames, made, unknown.astype(np.int64))
+    told = _counted(frames, made, np.where(unknown, 0, frames.base.delta))
     from_trades = (change_over(made, missing, bars) if by_change else missing) == 0
     return Delta(
         total=np.where(from_trades, np.where(missing == 0, told, np.nan), approximated),
@@ -133,8 +133,15 @@ def cumulative_delta(frames: Frames, made: Closed, bars: int, *, by_change: bool
     )
 
 
-def _since_open(frames: Frames, made: Closed, column: Float | Int | Bool) -> Float:
+def _counted(frames: Frames, made: Closed, column: Int) -> Float:
     """Return per bar the sum of a column of the minutes since the session's open."""
+    total = np.cumsum(column)
+    firsts = np.searchsorted(frames.base.opened_at, made.session_open[made.begins])
+    return (total[made.rows] - made.spread(total[firsts] - column[firsts])).astype(np.float64)
+
+
+def _since_open(frames: Frames, made: Closed, column: Float) -> Float:
+    """Return the same of fractions, each session summed by itself: what lies before it changes no digit."""
     total = np.empty(len(made))
     firsts = np.searchsorted(frames.base.opened_at, made.session_open[made.begins])
     for first, begin, end in zip(firsts, made.begins, np.append(made.begins, len(made))[1:], strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -20,7 +21,6 @@ class Profile:
 
     poc      point of control: the busiest price; of equals the one nearest to the middle of the range
     value_low, value_high   lowest and highest tick of the value area
-    high_nodes, low_nodes   prices of peaks and valleys of the volume, smoothed over three bins
     """
 
     prices: Int
@@ -28,8 +28,6 @@ class Profile:
     poc: int
     value_low: int
     value_high: int
-    high_nodes: Int
-    low_nodes: Int
 
     @property
     def top_share(self) -> float:
@@ -40,6 +38,27 @@ class Profile:
     def bottom_share(self) -> float:
         """Return the volume of the lowest bin as a share of the busiest one's."""
         return float(self.volume[0] / self.volume.max())
+
+    @property
+    def high_nodes(self) -> Int:
+        """Return the prices of peaks of the volume, smoothed over three bins."""
+        smooth, left, right = self._smooth()
+        peak = (smooth >= left) & (smooth > right) & (smooth >= HIGH_NODE * smooth.max())
+        return cast(Int, self.prices[peak])
+
+    @property
+    def low_nodes(self) -> Int:
+        """Return the prices of valleys of the smoothed volume, which are never the outermost bins."""
+        smooth, left, right = self._smooth()
+        valley = (smooth <= left) & (smooth < right) & (smooth <= LOW_NODE * smooth.max())
+        valley[[0, -1]] = False
+        return cast(Int, self.prices[valley])
+
+    def _smooth(self) -> tuple[Float, Float, Float]:
+        """Return the smoothed volume, and that of the bin below and of the one above each."""
+        volume = np.concatenate((self.volume[:1], self.volume, self.volume[-1:]))
+        smooth = np.convolve(volume, np.ones(3) / 3, "valid")
+        return smooth, np.append(-np.inf, smooth[:-1]), np.append(smooth[1:], -np.inf)
 
 
 def profile(bars: Bars, bin_ticks: int) -> Profile | None:
@@ -62,19 +81,12 @@ def profile(bars: Bars, bin_ticks: int) -> Profile | None:
     poc = int(busiest[np.abs(busiest - (count - 1) / 2).argmin()])
     low, high = _value_area(volume, poc)
     prices = (numbers + lowest) * bin_ticks + (bin_ticks - 1) // 2
-    smooth = np.convolve(np.concatenate((volume[:1], volume, volume[-1:])), np.ones(3) / 3, "valid")
-    left, right = np.append(-np.inf, smooth[:-1]), np.append(smooth[1:], -np.inf)
-    peak = (smooth >= left) & (smooth > right) & (smooth >= HIGH_NODE * smooth.max())
-    inner = (numbers > 0) & (numbers < count - 1)
-    valley = inner & (smooth <= left) & (smooth < right) & (smooth <= LOW_NODE * smooth.max())
     return Profile(
         prices=prices,
         volume=volume,
         poc=int(prices[poc]),
         value_low=(low + lowest) * bin_ticks,
         value_high=(high + lowest + 1) * bin_ticks - 1,
-        high_nodes=prices[peak],
-        low_nodes=prices[valley],
     )
 
 
