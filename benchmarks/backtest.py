@@ -268,7 +268,7 @@ def _scaling() -> float:
     dates = tuple(one.trade_date for one in sessions[20:])
     job = Job(kind, Recipe(parse, kind.parameters, {}), Terms(1), (stretch,), dates, {})
     wanted = [{"fast_period": str(5 + number % 12), "trail_atr": str(2 + number / 100)} for number in range(SETS)]
-    warm = [{"fast_period": "4", "trail_atr": str(30 + number)} for number in range(16)]
+    warm = [{"fast_period": "4", "trail_atr": str(20 + number / 4)} for number in range(SETS)]  # until both have begun
 
     def seconds(processes: int) -> float:
         with Evaluator(job, processes=processes) as evaluator:
