@@ -1,9 +1,15 @@
+from datetime import date
+
 import numpy as np
 import pytest
 
-from market.bars import Bars
+from market.bars import Bars, Timeframe
+from market.plans import frames
+from market.products import product
+from market.sessions import regular_session
 from strategies import STRATEGIES
-from strategies.conditions import BREAKOUT_BARS, LOOKBACK, Condition, classify, refusal
+from strategies.conditions import BREAKOUT_BARS, LOOKBACK, Condition, at, classify, refusal
+from tests.market.generated import minute_bars
 
 QUIET = 700  # bars before those of interest
 
@@ -79,3 +85,24 @@ def test_the_refusal_names_what_is_wanted():
     assert refusal(Condition.UNKNOWN, frozenset({Condition.RANGING})) == (
         "the market is not classified yet, entries want it ranging (filter_condition)"
     )
+
+
+def test_the_filter_lets_those_enter_whose_market_it_is():
+    """Several strategies with the filter on take turns: what docs/strategies/conditions.md promises."""
+    sessions = [regular_session(date(2026, 10, day)) for day in (*range(5, 10), *range(12, 17), *range(19, 24))]
+    base, entered = minute_bars(sessions, seed=5), dict[str, set[Condition]]()
+    for name, strategy in STRATEGIES.items():
+        if name == "overnight_range":
+            continue  # it asks once, at 09:30
+        for filters in (True, False):
+            params = strategy.parameters(filter_condition=filters, max_entries=100)
+            seen = frames(base, sessions, {*strategy.timeframes(params), Timeframe.M15})
+            plan = strategy.plan(seen, params, product("MNQ").contract(2026, 12))
+            rows = np.flatnonzero((plan.long.kind > 0) | (plan.short.kind > 0))
+            found = at(seen, Timeframe.M15, base.opened_at[rows] + 60, seen.session_open[rows])
+            if filters:
+                entered[name] = {Condition(one) for one in found.tolist()}
+                assert entered[name] <= strategy.suits(params)
+            else:
+                assert set(found.tolist()) - strategy.suits(params)
+    assert {Condition.RANGING, Condition.TRENDING, Condition.BREAKOUT} <= set().union(*entered.values())
