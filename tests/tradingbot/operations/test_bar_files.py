@@ -70,6 +70,20 @@ def test_gaps_are_told_and_a_long_one_is_not_taken_for_a_quiet_market(read):
     assert (day.covered_until, day.complete) == (FIRST + timedelta(minutes=300), False)
 
 
+def test_bars_of_other_products_after_an_early_close_are_left_out_and_told(read):
+    stamps = ["2026-09-07T16:59:00Z", "2026-09-07T17:00:00Z", "2026-09-07T18:29:00Z", "2026-09-07T22:00:00Z"]
+    report = read(*(line(0, stamp=stamp) for stamp in stamps))  # Labor Day: 12:00 Chicago for equities
+    assert (report.problems, report.rows, report.sessions, report.left_out) == ((), 2, 2, 2)
+    assert report.early_closes == (datetime(2026, 9, 7, 17, tzinfo=UTC),)
+    assert [(day.trade_date, day.count) for day in BarDay.objects.order_by("trade_date")] == [
+        (date(2026, 9, 7), 1),
+        (date(2026, 9, 8), 1),
+    ]
+    (problem,) = read(line(0, stamp=stamps[1])).problems
+    assert problem.text == "the file has no bars of a session"
+    assert "no session" in read(line(0, stamp="2026-09-07T21:30:00Z")).problems[0].text  # the break of every day
+
+
 def test_a_file_that_begins_inside_a_session_covers_nothing_of_it(read):
     read(*(line(minute) for minute in range(600, 1380)))
     assert (BarDay.objects.get().covered_until, BarDay.objects.get().complete) == (FIRST, False)

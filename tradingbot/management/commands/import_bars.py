@@ -12,7 +12,7 @@ from django.db import transaction
 from market.sessions import NEW_YORK
 from tradingbot.clock import now
 from tradingbot.management import arguments, names
-from tradingbot.management.tables import Table
+from tradingbot.management.tables import Table, text
 from tradingbot.management.terminal import TerminalCommand
 from tradingbot.models import Contract
 from tradingbot.operations import bars
@@ -68,7 +68,7 @@ def _look(path: Path, contract: Contract, zone: str) -> bars.Report:
 
 
 def _description(report: bars.Report) -> list[Table | dict[str, Any] | str]:
-    facts = {
+    facts: dict[str, Any] = {
         "bars": report.rows,
         "new": report.new,
         "sessions": report.sessions,
@@ -76,6 +76,9 @@ def _description(report: bars.Report) -> list[Table | dict[str, Any] | str]:
         "last": report.last,
         "minutes_without_a_bar": report.missing,
     }
+    if report.left_out:
+        facts["left_out_after_an_early_close"] = report.left_out
+        facts["early_closes"] = ", ".join(map(text, report.early_closes))
     longest = sorted(report.gaps, key=lambda gap: gap.minutes, reverse=True)[:_SHOWN]
     gaps = [{"from": gap.start, "until": gap.end, "minutes": gap.minutes} for gap in longest]
     title = f"the {len(gaps)} longest of {len(report.gaps)} stretches without bars"

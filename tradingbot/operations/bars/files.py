@@ -15,7 +15,7 @@ from django.db import transaction
 
 from market.bars import Bar, Bars, epoch, moment
 from market.contracts import Contract as Spec
-from market.sessions import Session, trade_date_of
+from market.sessions import Session, regular_session, trade_date_of
 from tradingbot.models import Contract
 from tradingbot.operations import calendar
 from tradingbot.operations.bars.reading import REQUIRED, Problem, cells
@@ -45,6 +45,8 @@ class Report:
 
     missing   minutes of its sessions, between its first and last bar, without one; `gaps` those of 5 minutes and more
     new       bars that the cache did not have
+    left_out  bars after an early close of the equity index futures, whose hours rule for every product: others may
+              trade on for half an hour and more, we do not; `early_closes` which
     """
 
     rows: int = 0
@@ -55,6 +57,8 @@ class Report:
     gaps: tuple[Gap, ...] = ()
     problems: tuple[Problem, ...] = ()
     new: int = 0
+    left_out: int = 0
+    early_closes: tuple[datetime, ...] = ()
 
 
 def import_file(path: Path | str, contract: Contract, *, zone: str, now: datetime) -> Report:
@@ -66,14 +70,16 @@ def import_file(path: Path | str, contract: Contract, *, zone: str, now: datetim
     path = Path(path)
     problems: list[Problem] = []
     rows = list(_rows(path, contract.spec, ZoneInfo(zone), now, problems))
+    by_session: list[tuple[Session, Bars]] = []
+    closes: list[datetime] = []
     if rows:
         first, last = (trade_date_of(moment(at)) for at in (min(rows)[0], max(rows)[0]))
         calendar.ensure_calendar(now=now, since=first)
-        by_session = _by_session(rows, calendar.between(first, last), problems)
-    if problems or not rows:
-        problems = problems or [Problem(1, "the file has no bars")]
+        by_session, closes = _by_session(rows, calendar.between(first, last), problems)
+    if problems or not by_session:
+        problems = problems or [Problem(1, "the file has no bars of a session" if rows else "the file has no bars")]
         return Report(rows=len(rows), problems=tuple(sorted(problems, key=lambda problem: problem.line)))
-    report = _described(by_session)
+    report = replace(_described(by_session), left_out=len(closes), early_closes=tuple(dict.fromkeys(closes)))
     new = 0
     with transaction.atomic():
         for session, bars in by_session:
@@ -141,18 +147,26 @@ def _number(name: str, text: str) -> Decimal:
         raise ValueError(f"{name}: {text!r} is not a number") from error
 
 
-def _by_session(rows: list[Row], sessions: list[Session], problems: list[Problem]) -> list[tuple[Session, Bars]]:
-    """Return the bars of each session that has some; double minutes and bars outside of sessions become problems."""
+def _by_session(
+    rows: list[Row], sessions: list[Session], problems: list[Problem]
+) -> tuple[list[tuple[Session, Bars]], list[datetime]]:
+    """Return the bars of each session that has some, and of each bar that is left out the early close before it.
+
+    Double minutes and bars outside of sessions become problems.
+    """
     rows.sort(key=lambda row: row[:2])
     found: list[tuple[Session, list[Bar]]] = [(session, []) for session in sessions]
     opens = [epoch(session.opens_at) for session in sessions]
     closes = [epoch(session.closes_at) for session in sessions]
+    left_out: list[datetime] = []
     before: Row | None = None
     for row in rows:
         at, line, bar = row
         position = int(np.searchsorted(opens, at, "right")) - 1
         if before is not None and before[0] == at:
             problems.append(Problem(line, f"timestamp: {moment(at):%Y-%m-%d %H:%M} UTC stands in line {before[1]} too"))
+        elif position >= 0 and at >= closes[position] and _is_of_others(sessions[position], at):
+            left_out.append(sessions[position].closes_at)
         elif position < 0 or at >= closes[position]:
             problems.append(
                 Problem(line, f"timestamp: {moment(at):%Y-%m-%d %H:%M} UTC lies in no session of the exchange")
@@ -160,7 +174,12 @@ def _by_session(rows: list[Row], sessions: list[Session], problems: list[Problem
         else:
             found[position][1].append(bar)
         before = row
-    return [(session, Bars.of(bars)) for session, bars in found if bars] if not problems else []
+    return [(session, Bars.of(bars)) for session, bars in found if bars] if not problems else [], left_out
+
+
+def _is_of_others(session: Session, at: int) -> bool:
+    """Return whether a minute after the session's close is one in which other products than equities may trade."""
+    return session.early_close and at < epoch(regular_session(session.trade_date).closes_at)
 
 
 def _gaps(session: Session, bars: Bars, *, first: bool, last: bool) -> list[Gap]:
