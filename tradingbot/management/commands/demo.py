@@ -83,7 +83,12 @@ class Command(BaseCommand):
         self._story: Story | None = Story(clock.now())
         self._waiting: list[tuple[float, Line]] = []
         self._looked = 0.0
-        stack.run(on_ready=self._begin, on_tick=self._tell, before_stop=lambda: leaving.offer_flatten(self._say))
+        stack.run(on_ready=self._begin, on_tick=self._tell, before_stop=self._leave)
+        self._say("Everything has stopped.")
+
+    def _leave(self) -> None:
+        leaving.offer_flatten(self._say)
+        self._say("\nStopping every process; Ctrl-C ends them at once …")
 
     def _begin(self) -> None:
         day = date.fromisoformat(os.environ[rehearsals.MARK])
