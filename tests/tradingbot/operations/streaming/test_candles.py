@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.bars import Bar
@@ -20,6 +20,7 @@ def minutes(at: float = START) -> Minutes:
     return made
 
 
+@settings(deadline=None)
 @given(st.lists(TRADE, max_size=60), st.randoms(use_true_random=False))
 def test_bars_are_those_of_the_trades_in_whichever_order_they_come_in_a_minute(
     trades: list[tuple[int, int, int, Side | None]], chance
