@@ -6,9 +6,11 @@ and held-out parts are slices of it.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import multiprocessing
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -182,6 +184,20 @@ _job: Job | None = None
 def _begin(job: Job) -> None:
     global _job  # noqa: PLW0603  a worker process works on one job
     _job = job
+    _keep_memory()
+
+
+def _keep_memory() -> None:
+    """Let malloc keep what a parameter set gives back: the next one needs as much again.
+
+    Pages that are made anew for each array take as long as the arithmetic, and two processes wait for each other.
+    """
+    if sys.platform == "linux" and hasattr(malloc := ctypes.CDLL(None), "mallopt"):  # glibc's
+        for option, size in ((_MMAP_THRESHOLD, 32 << 20), (_TRIM_THRESHOLD, 1 << 30), (_TOP_PAD, 64 << 20)):
+            malloc.mallopt(option, size)
+
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 
 
 def _work(values: Values) -> Days | str:
