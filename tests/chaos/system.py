@@ -43,6 +43,7 @@ class System:
         self.anchor, self.speed = anchor, speed
         self.env = environment(var, self.database, self.redis, self.venue_port, anchor=anchor, speed=speed)
         self.pids: dict[str, int] = {}
+        self._born: dict[str, float] = {}
         self._driver: Any = None
         self._channel = socket.socket(socket.AF_UNIX)
         self._rescue: Callable[[], None] | None = None
@@ -67,6 +68,7 @@ class System:
         """Start `manage.py *argv`, or a module with these arguments, as process `name`."""
         order = {"argv": list(argv), "env": self.env | (env or {}), "log": str(self.var / f"{name}.log")}
         self.pids[name] = self.machine.fork(order | ({"module": module} if module else {"path": "manage.py"}))
+        self._born[name] = _born(self.pids[name])
         return self.pids[name]
 
     def venue(self, *, standing: bool = False) -> None:
@@ -101,12 +103,13 @@ class System:
         self.start(name, "stream", env={"TRADINGBOT_FAULTS": faults})
 
     def alive(self, name: str) -> bool:
-        return name in self.pids and psutil.pid_exists(self.pids[name])
+        return name in self.pids and 0 < _born(self.pids[name]) <= self._born[name]
 
     def signal(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to a process and all that it started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.pids[name], number)
+        """Send a signal to a process and all that it started; its number may be a stranger's by now."""
+        if _born(self.pids[name]) <= self._born[name]:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pids[name], number)
         if number is signal.SIGKILL:
             wait(lambda: not self.alive(name), f"the end of {name}", 10)
 
@@ -247,6 +250,14 @@ def system(
         finally:
             made.leave_a_note()
             made.stop()
+
+
+def _born(pid: int) -> float:
+    """Return when the process with this number began, in seconds since 1970; 0 if there is none."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 def wait(look: Callable[[], T], what: str, seconds: float = 60.0) -> T:

@@ -15,6 +15,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIBRARIES = (
     "celery.app.amqp",
@@ -66,8 +68,17 @@ def main() -> None:
         children.append(child)
         _say(child)
     for child in children:  # whoever asked for them is gone
-        with suppress(ProcessLookupError):
-            os.killpg(child, signal.SIGKILL)
+        if _is_ours(child):
+            with suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+
+
+def _is_ours(child: int) -> bool:
+    """Return whether the number is not another's by now; what a dead child started keeps its group, and the number."""
+    try:
+        return psutil.Process(child).ppid() == os.getpid()
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _say(word: object) -> None:
