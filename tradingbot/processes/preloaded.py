@@ -1,4 +1,4 @@
-"""What workers, beat, stream and web have in common, loaded once in the process that they are forked from.
+"""What workers, beat, stream, web and venue have in common, loaded once in the process that they are forked from.
 
 Nothing here opens a connection or starts a thread of ours: a fork would take a torn one along.
 """

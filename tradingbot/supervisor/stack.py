@@ -63,7 +63,8 @@ def run(
             clock.reset()
             log.info("starting %s; logs are in %s", ", ".join(names), place.logs)
             os.environ[MARK] = mark(place.run)
-            launches = {name: launching.fork for name in names if name not in APART} if launching.preload() else {}
+            forked = [name for name in names if name not in APART]
+            launches = dict.fromkeys(forked, launching.fork) if forked and launching.preload() else {}
             _release(commands.get(procfile.RELEASE, []), place)
             supervisor = Supervisor(
                 [
