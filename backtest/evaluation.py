@@ -123,7 +123,7 @@ class Evaluator:
         if self._pool is None:
             yield from ((name, self.job.days(values)) for name, values in missing.items())
             return
-        size = max(1, min(16, len(missing) // (4 * self._processes)))
+        size = max(1, min(16, len(missing) // (16 * self._processes)))
         yield from zip(missing, self._pool.map(_work, missing.values(), chunksize=size), strict=True)
 
     def _read(self, journal: Path) -> None:
