@@ -15,7 +15,7 @@ from market.orders import OrderStatus, OrderType
 from tests.factories import AccountFactory, StrategyFactory
 from tradingbot.celery_app import QUEUES, app
 from tradingbot.models import Account, Heartbeat, Order, Position, Snapshot
-from tradingbot.operations import bars, sessions
+from tradingbot.operations import bars, reconciliation, sessions
 from tradingbot.queues import Task, redis
 from tradingbot.tasks import background, critical, high, low, normal
 
@@ -195,6 +195,14 @@ class TestMissingStop:
         Snapshot.objects.all().delete()
         critical.check_fills(account_id=bare.account.pk)
         assert Position.objects.get().unprotected_since is None
+
+    def test_after_a_booking_of_the_stream_it_looks_and_has_the_rest_read(self, bare):
+        reconciliation.check_fills(bare.account, now=bare.now)
+        assert Position.objects.get().unprotected_since is None
+        redis().flushdb()
+        critical.after_fills(account_id=bare.account.pk)
+        assert Position.objects.get().unprotected_since is not None
+        assert waiting("critical") == [("check_fills", {"account_id": bare.account.pk})]
 
     def test_the_look_after_two_seconds_places_the_stop_once_three_have_passed(self, bare):
         critical.check_fills(account_id=bare.account.pk)

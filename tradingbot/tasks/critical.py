@@ -10,7 +10,7 @@ from tradingbot.deadlines import give_up_at
 from tradingbot.models import Account, Order
 from tradingbot.operations import breakers, heartbeats, orders, protection, reconciliation, streaming
 from tradingbot.operations.streaming import goals, watching
-from tradingbot.queues import Task
+from tradingbot.queues import Task, hint
 from tradingbot.tasks.fanning import fan_out, to_be_flattened, watched, with_entries_or_positions, without_stop
 
 
@@ -38,6 +38,13 @@ def check_fills(*, account_id: int | None = None, exposed: bool = False, **_: An
         account = _account(account_id)
         if reconciliation.check_fills(account, now=now()):
             protection.check(account, now=now())
+
+
+@app.task(base=Task)
+def after_fills(*, account_id: int, **_: Any) -> None:
+    """See to the stop of what the stream booked, on its hint; another process meanwhile reads what else has changed."""
+    hint(check_fills, account_id=account_id)
+    protection.check(_account(account_id), now=now())
 
 
 @app.task(base=Task)

@@ -139,15 +139,15 @@ class Desk:
         )
 
     def _tell(self, outcome: Outcome, batch: list[Received]) -> None:
-        """Ask for what follows: stops are compared at once, a pending cancel is sent, differences are read."""
+        """Ask for what follows, one message for a booking: stops compared, a pending cancel sent, differences read."""
         done = time.monotonic()
         if outcome.booked.total():
             self.booked += outcome.booked.total()
             self.seconds.append(done - min((one.at for one in batch), default=done))
-        for account, number in outcome.booked.items():
-            if number:
-                self._hinter.give("critical.check_protection", caused_at=done, account_id=account.pk)
-        for account in outcome.check | {account for account, number in outcome.booked.items() if number}:
+        booked = {account for account, number in outcome.booked.items() if number}
+        for account in booked:
+            self._hinter.give("critical.after_fills", caused_at=done, account_id=account.pk)
+        for account in outcome.check - booked:
             self._hinter.give("critical.check_fills", caused_at=done, account_id=account.pk)
         for account in outcome.balance:
             self._hinter.give("high.update_balance", caused_at=done, account_id=account.pk)

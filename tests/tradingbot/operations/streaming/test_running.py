@@ -148,8 +148,7 @@ def test_a_fill_is_booked_a_quote_kept_and_everything_said(scene: Scene):
     assert streaming.read(scene.login) is None  # it has taken back what it said
     assert not streaming.delivers(scene.contract)
     queued = b"".join(redis().lrange("critical", 0, -1))  # type: ignore[arg-type]
-    assert b"check_protection" in queued
-    assert b"check_fills" in queued
+    assert b"after_fills" in queued
 
 
 def test_a_second_stream_stands_by_until_the_first_has_gone(scene: Scene):
