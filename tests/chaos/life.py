@@ -184,11 +184,11 @@ class Life:
         self.settled()
 
 
-def judge(system: System, name: str, *, without: frozenset[str] = frozenset(), flat: bool = True) -> checker.Figures:
+def judge(system: System, name: str, *, flat: bool = True) -> checker.Figures:
     """Hold the run against the invariants, keep its figures, and return them."""
     facts = system.facts()
     figures = checker.measure(facts)
-    violations = checker.check(facts, without=without)
+    violations = checker.check(facts)
     measured = {"cpu": system.cpu(), "seconds": time.monotonic() - system.began, "resumed": system.resumed}
     with (system.machine.var / "report.jsonl").open("a") as report:
         report.write(json.dumps({"scenario": name, "violations": violations, **asdict(figures), **measured}) + "\n")

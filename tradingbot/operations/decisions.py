@@ -20,7 +20,7 @@ from market.plans import Management, Plan, Signal, last_signals, last_silences
 from tradingbot.deadlines import may_mutate
 from tradingbot.faults import point
 from tradingbot.models import Contract, Decision, Order, Outcome, Position, Strategy
-from tradingbot.operations import failures, notifications, orders, refusals, sessions
+from tradingbot.operations import closes, failures, notifications, orders, refusals, sessions
 from tradingbot.operations.decision_rows import Verdict, alert, keep, shown
 from tradingbot.operations.entry_requests import entry_request
 from tradingbot.operations.explanations import explain
@@ -217,7 +217,7 @@ def _to_leave(
         and one.filled_at < signal.closed_at
     ]
     position = Position.objects.filter(account=row.account_id, contract=contract).first()
-    if not wanting or position is None or orders.closing(position):
+    if not wanting or position is None or closes.is_in_flight(position):
         return 0, None
     under_way = Order.objects.live().filter(account=row.account_id, contract=contract, role=Role.EXIT)
     leaving = sum(order.quantity - order.filled for order in under_way)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,14 +16,13 @@ from market.orders import LIVE, OrderStatus, OrderType, Role, Side
 from tradingbot.clock import clock
 from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Fill, Order, OrderEvent, Position
-from tradingbot.operations import bars, notifications, orders, snapshots, venues
+from tradingbot.operations import bars, closes, notifications, orders, snapshots, venues
 from tradingbot.operations.snapshots import Reading
 
 log = logging.getLogger(__name__)
 
 _LEGS, _SECOND, _CLOSE = timedelta(seconds=2), timedelta(seconds=6), timedelta(seconds=9)
 _UNSEEN = timedelta(seconds=6)  # an older fill says nothing about a stop that is missing now
-_CLAIM_IS_FRESH = 2.0  # seconds from a claim to its call
 _AT_VENUE = (OrderStatus.WORKING, OrderStatus.PARTIAL)
 _IN_DOUBT = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.CANCEL_PENDING, OrderStatus.GHOST)
 _STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
@@ -33,10 +31,10 @@ _STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
 def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]:
     """Compare the working stops with the position, as the venue shows both; returns what had to be done, in sentences.
 
-    The ladder, in machine time from the first sight of a position without a full stop: 2 s after the fill, the time
-    that a bracket's legs may take, or after the first sight when no fill is new, a stop is placed; with an unknown
-    outcome it is sent again under its own tag; 6 s a second one; 9 s the position is closed. Too many stops: the
-    surplus is cancelled at once. Positions that no order of ours opened are reported. While the ladder runs the venue
+    The ladder, in machine time from the first sight of a position without a full stop, or from a new fill as much as
+    2 s before that: 2 s, the time that a bracket's legs may take, a stop is placed; with an unknown outcome it is sent
+    again under its own tag; 6 s a second one; 9 s the position is closed. Too many stops: the surplus is cancelled at
+    once. Positions that no order of ours opened are reported. While the ladder runs the venue
     is always asked anew.
     """
     climbing = Position.objects.filter(account=account, unprotected_since__isnull=False).exists()
@@ -79,7 +77,7 @@ def next_step(account: Account, *, now: datetime) -> float:
     bare = Position.objects.filter(account=account, unprotected_since__isnull=False)
     for position in bare.annotate(waited=Now() - F("unprotected_since"), machine_at=Now()):
         tried = _tried(position)
-        due = (*_steps(position, position.waited, now), _CLOSE)[min(len(tried), 2)]
+        due = _steps(position, position.waited, now)[min(len(tried), 2)]
         steps.append((due - position.waited).total_seconds())
         steps += [
             orders.STOP_AGAIN - (position.machine_at - stop.status_at).total_seconds()
@@ -134,7 +132,8 @@ def _repair(
         Position.objects.filter(pk=position.pk).update(broker_quantity=report.quantity, broker_seen_at=Now())
     Position.objects.filter(pk=position.pk).update(unprotected_since=Coalesce("unprotected_since", Now()))
     waited = _waited(position)
-    if waited >= _CLOSE:
+    *steps, close = _steps(position, waited, now)
+    if waited >= close:
         return [_close(account, position, now)]
     done = [
         f"{contract.symbol}: stop sent again under its own tag"
@@ -142,21 +141,22 @@ def _repair(
         if _try_again(stop, reading, now)
     ]
     price = _stop_price(entry, report)
-    due = sum(waited >= step for step in _steps(position, waited, now))
+    due = sum(waited >= step for step in steps)
     for stop in _intend(position, report, price, missing, entry, allowed=due, now=now):
         orders.send(stop, now=now)
         done.append(f"{contract.symbol}: stop for {missing} placed at {contract.text(price)}")
     return done or [f"{contract.symbol}: {missing} without a stop for {waited.total_seconds():.1f} s"]
 
 
-def _steps(position: Position, waited: timedelta, now: datetime) -> tuple[timedelta, timedelta]:
-    """Return the waits after the first sight at which the first and the second stop are due.
+def _steps(position: Position, waited: timedelta, now: datetime) -> list[timedelta]:
+    """Return the waits after the first sight at which the first stop, the second one and the close are due.
 
-    waited   machine time since the first sight; what passed between a new fill and that sight is part of the legs' time
+    waited   machine time since the first sight; what passed between a new fill and that sight was the legs' time
     """
     newest = Fill.objects.filter(account=position.account_id, contract=position.contract_id, voided=False).first()
     unseen = (now - newest.at) / clock.speed - waited if newest else _UNSEEN
-    return (max(_LEGS - unseen, timedelta()) if timedelta() <= unseen < _UNSEEN else _LEGS), _SECOND
+    known = min(unseen, _LEGS) if timedelta() <= unseen < _UNSEEN else timedelta()
+    return [step - known for step in (_LEGS, _SECOND, _CLOSE)]
 
 
 def _tried(position: Position) -> list[Order]:
@@ -244,14 +244,8 @@ def _stop_price(entry: Order, report: PositionReport) -> Decimal:
 
 def _close(account: Account, position: Position, now: datetime) -> str:
     """No stop could be confirmed in nine seconds: close the position, then the check cancels what is left."""
-    claimed_at = time.monotonic()
-    claimed = (
-        Position.objects.filter(pk=position.pk)
-        .exclude(close_sent_at__gt=Now() - timedelta(seconds=5))
-        .update(close_sent_at=Now())
-    )
     symbol = position.contract.symbol
-    if not claimed:
+    if (claim := closes.claim(position)) is None:
         return f"{symbol}: a close is under way"
     notifications.notify(
         "risk",
@@ -262,14 +256,14 @@ def _close(account: Account, position: Position, now: datetime) -> str:
         now=now,
     )
     point("protect.before_call")
-    if time.monotonic() - claimed_at > _CLAIM_IS_FRESH:
+    if not claim.may_call():
         return f"{symbol}: the claim to close was too old to use"
     try:
         venues.connect(account.login).close(account.broker_account_id, position.contract.broker_contract_id)
     except Refused as error:
         log.info("%s: close of %s refused: %s", account, symbol, error)
     except NotSent:
-        Position.objects.filter(pk=position.pk).update(close_sent_at=None)
+        claim.give_back()
     except BrokerError as error:
         log.warning("%s: close of %s: %s", account, symbol, error)
     point("protect.after_call")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from market.orders import OrderStatus, OrderType, Role, Side
 from tests.tradingbot.operations.orders.desk import Desk
 from tests.tradingbot.operations.orders.test_exits import long_position
 from tradingbot.models import Notification, Order, OrderEvent, Position
-from tradingbot.operations import orders, protection
+from tradingbot.operations import closes, orders, protection
 
 
 def bare(desk: Desk) -> Order:
@@ -128,6 +129,36 @@ def test_six_seconds_bring_a_second_stop_and_nine_the_close(desk: Desk):
     assert check(desk, waited=9.1) == ["MNQ: position closed, no stop could be confirmed"]
     assert desk.venue.ledger.positions(desk.account.broker_account_id) == []
     assert Notification.objects.filter(title__contains="closed because no stop could be confirmed").count() == 1
+
+
+def test_the_close_is_counted_from_the_fill_if_that_was_seen_soon(desk: Desk):
+    bare(desk)
+    desk.broker.lose, desk.broker.reaches = 99, False
+    desk.now += timedelta(seconds=1.5)
+    check(desk, waited=0)
+    for later, second in ((0.6, 0.6), (4, 4.6)):
+        desk.now += timedelta(seconds=later)
+        check(desk, waited=second)
+    assert [status for status, _ in tried()] == ["unknown", "unknown"]
+    desk.now += timedelta(seconds=3)
+    assert check(desk, waited=7.6) == ["MNQ: position closed, no stop could be confirmed"]
+
+
+def test_a_close_that_was_held_up_does_not_leave(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    bare(desk)
+    position = Position.objects.get()
+    claim = closes.claim(position)
+    assert claim is not None
+    assert claim.may_call()
+    assert closes.claim(position) is None
+    assert closes.is_in_flight(position)
+    Position.objects.update(close_sent_at=Now() - closes.IN_FLIGHT)
+    assert not closes.is_in_flight(position)
+    assert closes.claim(position) is not None
+    held_up = replace(claim, at=claim.at - 1.1)
+    monkeypatch.setattr(closes, "claim", lambda position: held_up)
+    assert check(desk, waited=9.1) == ["MNQ: the claim to close was too old to use"]
+    assert desk.venue.ledger.positions(desk.account.broker_account_id) != []
 
 
 def test_two_stops_that_both_land_leave_one(desk: Desk):

@@ -12,13 +12,14 @@ from uuid import UUID
 from brokers.base import Broker, BrokerError, NotSent, OrderReport, PositionReport, Refused
 from market.orders import OrderStatus, Role
 from tradingbot.models import Login
+from tradingbot.operations import closes
 from tradingbot.operations.guard.journal import Journal
 from tradingbot.operations.protection import covering
 
 log = logging.getLogger(__name__)
 
 STOP_MISSING = 9.0
-CLOSE_IN_FLIGHT = 5.0
+_CLOSE_IN_FLIGHT = closes.IN_FLIGHT.total_seconds()
 CANCEL_AGAIN = 2.0
 FLAT_APART = 2.0
 """Seconds of the machine."""
@@ -76,7 +77,7 @@ class Alone:
     @property
     def settling(self) -> float:
         """Return the seconds for which a close of ours may still be in flight, 0 if none is."""
-        return max(0.0, self._closed_last + CLOSE_IN_FLIGHT - time.monotonic())
+        return max(0.0, self._closed_last + _CLOSE_IN_FLIGHT - time.monotonic())
 
     def forget(self) -> None:
         """Begin every wait anew: the machine slept, or PostgreSQL was there in between."""
@@ -140,7 +141,7 @@ class Alone:
 
     def _close(self, plan: Plan, broker: Broker, position: PositionReport, why: str, now: datetime) -> None:
         """Close a position unless a close of ours is in flight: two closes can flip it."""
-        if time.monotonic() - self._closed_at.get(position.contract_id, float("-inf")) < CLOSE_IN_FLIGHT:
+        if time.monotonic() - self._closed_at.get(position.contract_id, float("-inf")) < _CLOSE_IN_FLIGHT:
             return
         self._closed_at[position.contract_id] = self._closed_last = time.monotonic()
         outcome = _outcome(lambda: broker.close(plan.broker_account_id, position.contract_id))

@@ -10,7 +10,7 @@ from tradingbot.operations.orders.flattening import emergency_stop, flatten, fla
 from tradingbot.operations.orders.holdings import Engaged, Holding, engaged, holdings
 from tradingbot.operations.orders.managing import manage
 from tradingbot.operations.orders.opening import lock, open, open_locked
-from tradingbot.operations.orders.reducing import closing, fit, refresh, seen_flat
+from tradingbot.operations.orders.reducing import fit, refresh, seen_flat
 from tradingbot.operations.orders.resending import STOP_AGAIN, resend_stop
 from tradingbot.operations.orders.resolving import end_ghosts, expire_claims, resolve
 from tradingbot.operations.orders.sending import send
@@ -21,7 +21,6 @@ __all__ = [
     "Engaged",
     "Holding",
     "cancel",
-    "closing",
     "emergency_stop",
     "end_ghosts",
     "engaged",

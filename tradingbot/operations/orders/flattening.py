@@ -7,7 +7,7 @@ import time
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from brokers.base import BrokerError, Lane, NotSent, PositionReport, Refused
@@ -16,13 +16,11 @@ from market.sessions import flat_by, regular_session, trade_date_of
 from tradingbot.clock import clock
 from tradingbot.faults import point
 from tradingbot.models import Account, CalendarDay, Contract, Order, Position, StateChange, TradingState
-from tradingbot.operations import leases, notifications, reconciliation, snapshots, trading, venues
+from tradingbot.operations import closes, leases, notifications, reconciliation, snapshots, trading, venues
 from tradingbot.operations.orders.changing import cancel, request_cancel
 
 log = logging.getLogger(__name__)
 
-_CLOSE_IN_FLIGHT = timedelta(seconds=5)
-_CLAIM_IS_FRESH = 2.0  # seconds from a claim to its call
 _TWO_READS_APART = timedelta(seconds=2)
 FLATTEN = StateChange.Kind.FLATTEN
 _ALERTS = (timedelta(seconds=30), timedelta(seconds=120))
@@ -153,20 +151,16 @@ def _close(account: Account, report: PositionReport, now: datetime) -> None:
         trading.halt(
             account, reason=f"{contract.symbol} turned to {report.quantity:+d} while closing", by="flatten", now=now
         )
-    claimed_at = time.monotonic()
-    claimed = Position.objects.filter(
-        Q(close_sent_at__isnull=True) | Q(close_sent_at__lt=Now() - _CLOSE_IN_FLIGHT), pk=position.pk
-    ).update(close_sent_at=Now(), broker_quantity=report.quantity)
-    if not claimed:
+    if (claim := closes.claim(position, broker_quantity=report.quantity)) is None:
         return
     point("flatten.before_call")
-    if time.monotonic() - claimed_at > _CLAIM_IS_FRESH:
+    if not claim.may_call():
         log.warning("%s: the claim to close %s was too old to use, looking again", account, contract)
         return
     try:
         venues.connect(account.login).close(account.broker_account_id, report.contract_id)
     except NotSent:
-        Position.objects.filter(pk=position.pk).update(close_sent_at=None)
+        claim.give_back()
         raise
     except Refused as error:
         log.warning("%s: close of %s refused, looking again: %s", account, contract, error)

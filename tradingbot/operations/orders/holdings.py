@@ -12,12 +12,12 @@ from django.db.models import Q
 from market.orders import ENTRY_TAKEN, LIVE, OrderStatus, Role
 from market.sessions import trade_date_of
 from tradingbot.models import Contract, Fill, Order
-from tradingbot.operations import statements
+from tradingbot.operations import closes, statements
 
 _ENGAGED = """
 SELECT 0, account_id FROM tradingbot_position
 WHERE contract_id = %(contract)s AND quantity <> 0
-  AND (close_sent_at IS NULL OR close_sent_at <= statement_timestamp() - interval '5 seconds')
+  AND (close_sent_at IS NULL OR close_sent_at <= statement_timestamp() - %(in_flight)s)
 UNION ALL
 SELECT DISTINCT 1, strategy_id FROM tradingbot_order
 WHERE contract_id = %(contract)s AND session_date = %(trade_date)s AND role = 'entry'
@@ -40,7 +40,7 @@ class Engaged:
 
 def engaged(contract: Contract, *, now: datetime) -> Engaged:
     """Return who has something at work in `contract`, read in one statement."""
-    values = {"contract": contract.pk, "trade_date": trade_date_of(now), "taken": _TAKEN}
+    values = {"contract": contract.pk, "trade_date": trade_date_of(now), "taken": _TAKEN, "in_flight": closes.IN_FLIGHT}
     rows = statements.rows(_ENGAGED, values)
     return Engaged(*(frozenset(key for kind, key in rows if kind == wanted) for wanted in (0, 1)))
 

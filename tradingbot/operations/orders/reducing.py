@@ -7,16 +7,13 @@ import time
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from django.db.models import Q
-from django.db.models.functions import Now
-
 from brokers.base import BrokerError, NotSent, Refused
 from market.orders import OrderStatus, Role
 from market.sessions import trade_date_of
 from tradingbot.deadlines import may_mutate
 from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Decision, Order, Position
-from tradingbot.operations import notifications, reconciliation, snapshots, venues
+from tradingbot.operations import closes, notifications, reconciliation, snapshots, venues
 from tradingbot.operations.orders.changing import cancel, request_cancel
 from tradingbot.operations.orders.closing import exit, protect
 from tradingbot.operations.orders.holdings import Holding, holdings, resting
@@ -25,7 +22,6 @@ from tradingbot.operations.snapshots import Reading
 
 log = logging.getLogger(__name__)
 
-_CLOSE_IN_FLIGHT = timedelta(seconds=5)
 _LOOKS, _BETWEEN = 3, 0.3  # how often, and how many seconds apart, the venue is asked whether an exit is done
 _IN_DOUBT = (OrderStatus.SENDING, OrderStatus.UNKNOWN)
 _EXIT_LIVES = timedelta(minutes=1)  # an exit that was not sent by then is decided anew on the next bar
@@ -85,12 +81,6 @@ def seen_flat(account: Account, contract: Contract, *, now: datetime) -> bool:
     return False
 
 
-def closing(position: Position) -> bool:
-    """Return whether the venue was asked to close the position a moment ago."""
-    asked = Position.objects.filter(pk=position.pk, close_sent_at__gt=Now() - _CLOSE_IN_FLIGHT)
-    return asked.exists()
-
-
 def close_all(holding: Holding, *, by: str, now: datetime) -> str:
     """Close an entry that is the whole position by the venue's own close, with its legs; returns what became of it.
 
@@ -99,14 +89,16 @@ def close_all(holding: Holding, *, by: str, now: datetime) -> str:
     """
     entry = holding.entry
     account, contract = entry.account, entry.contract
-    mine = Position.objects.filter(Q(close_sent_at=None) | Q(close_sent_at__lt=Now() - _CLOSE_IN_FLIGHT))
-    if not mine.filter(account=account, contract=contract).update(close_sent_at=Now()):
+    position = Position.objects.filter(account=account, contract=contract).first()
+    if position is None or (claim := closes.claim(position)) is None:
         return "a close is under way"
     point("close.before_call")
+    if not claim.may_call():
+        return "the claim to close was too old to use"
     try:
         venues.connect(account.login).close(account.broker_account_id, contract.broker_contract_id, holding.left)
     except NotSent as error:
-        Position.objects.filter(account=account, contract=contract).update(close_sent_at=None)
+        claim.give_back()
         return f"close at market: {error}"
     except BrokerError as error:
         return f"close at market: {error}"
