@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
 
@@ -12,17 +12,22 @@ class Contract:
 
     id          the venue's opaque id, e.g. CON.F.US.MNQ.Z26
     symbol      the product's root as traders write it, e.g. MNQ
-    tick_size   points; tick_value dollars a contract
+    tick_size   points; tick_value dollars a contract; tick_micros the same in millionths, for sums of many
     """
 
     id: str
     symbol: str
     tick_size: Decimal
     tick_value: Decimal
+    tick_micros: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.tick_size <= 0 or self.tick_value <= 0:
             raise ValueError(f"{self.id}: tick size {self.tick_size} and tick value {self.tick_value} must be positive")
+        micros, rest = divmod(self.tick_value * 1_000_000, 1)
+        if rest:
+            raise ValueError(f"{self.id}: a tick value of {self.tick_value} dollars has more than six decimals")
+        object.__setattr__(self, "tick_micros", int(micros))
 
     @property
     def point_value(self) -> Decimal:

@@ -34,43 +34,36 @@ class Exposure:
 class Tally(NamedTuple):
     """Exposures added up once for every rule that counts them; long and short add up.
 
-    contracts   by their ids
-    sums        of each: how many are open, ticks times contracts that those lose at their stops, how many may open,
-                what those lose; a stop that secures a profit counts as no loss, the profit is not lent to other orders
-    symbols     contracts of each product root
+    symbols     contracts of each product root, open or not; held: of them those that are open
+    positions   millionths of a dollar that open positions lose at their stops, without costs; orders: what all others
+                would lose. A stop that secures a profit counts as no loss, the profit is not lent to other orders
     unstopped   the first exposure without a stop: what is lost is then not known
     """
 
-    contracts: dict[str, Contract]
-    sums: dict[str, list[int]]
     symbols: dict[str, int]
+    held: dict[str, int]
+    positions: int
+    orders: int
     unstopped: Exposure | None
 
 
 def tally(exposures: Iterable[Exposure], *, slippage: int) -> Tally:
     """Return what `exposures` come to when every stop fills `slippage` ticks late."""
-    contracts: dict[str, Contract] = {}
-    sums: dict[str, list[int]] = {}
+    symbols: dict[str, int] = {}
+    held: dict[str, int] = {}
+    positions = orders = 0
     unstopped = None
     for item in exposures:
-        key = item.contract.id
-        if key not in sums:
-            contracts[key] = item.contract
-            sums[key] = [0, 0, 0, 0]
-        line, quantity, ticks = sums[key], item.quantity, item.stop_ticks
+        contract, quantity, ticks = item.contract, item.quantity, item.stop_ticks
+        symbol = contract.symbol
+        symbols[symbol] = symbols.get(symbol, 0) + quantity
         if ticks is None:
             unstopped, ticks = unstopped or item, 0
         ticks += slippage
+        lost = ticks * quantity * contract.tick_micros if ticks > 0 else 0
         if item.is_position:
-            line[0] += quantity
-            if ticks > 0:
-                line[1] += ticks * quantity
+            held[symbol] = held.get(symbol, 0) + quantity
+            positions += lost
         else:
-            line[2] += quantity
-            if ticks > 0:
-                line[3] += ticks * quantity
-    symbols: dict[str, int] = {}
-    for key, (held, _, working, _) in sums.items():
-        symbol = contracts[key].symbol
-        symbols[symbol] = symbols.get(symbol, 0) + held + working
-    return Tally(contracts, sums, symbols, unstopped)
+            orders += lost
+    return Tally(symbols, held, positions, orders, unstopped)

@@ -15,6 +15,7 @@ from risk.states import RiskState
 from risk.verdicts import Code, Report
 
 _NEW_YORK = ZoneInfo(NEW_YORK)
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _AUTO_OCO = "Auto OCO Brackets"
 _BALANCE_AGE = f"{limits.BALANCE_AGE:.0f} s"
 _SKEW = f"at most {limits.CLOCK_SKEW:.0f} s"
@@ -141,7 +142,8 @@ def _skew(report: Report, state: RiskState) -> None:
 @lru_cache(maxsize=128)  # a session's times are shown with every entry
 def clock(at: datetime) -> str:
     """Return an instant as rules show it: weekday and time in New York."""
-    return f"{at.astimezone(_NEW_YORK):%a %H:%M:%S}"
+    local = at.astimezone(_NEW_YORK)
+    return f"{_DAYS[local.weekday()]} {local.time().isoformat('seconds')}"
 
 
 @lru_cache(maxsize=16)

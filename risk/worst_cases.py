@@ -11,7 +11,7 @@ from risk.costs import ROUND_TURN
 from risk.exposures import Tally
 from risk.requests import EntrySide
 
-_CENTS = {symbol: int(dollars * 100) for symbol, dollars in ROUND_TURN.items()}  # whole ones, added up exactly
+_TURN_MICROS = {symbol: int(dollars * 1_000_000) for symbol, dollars in ROUND_TURN.items()}  # whole and even
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +35,12 @@ def worst_case(book: Tally) -> WorstCase | None:
     """Return what everything in `book` can lose, None if a stop is missing or the costs of a product are unknown."""
     if book.unstopped is not None or not book.symbols.keys() <= ROUND_TURN.keys():
         return None
-    positions = orders = Decimal(0)
-    closing = turning = 0  # cents
-    for contract, (held, held_ticks, working, working_ticks) in zip(
-        book.contracts.values(), book.sums.values(), strict=True
-    ):
-        tick_value, cents = contract.tick_value, _CENTS[contract.symbol]
-        positions += tick_value * held_ticks
-        closing += cents * held
-        orders += tick_value * working_ticks
-        turning += cents * working
-    exits = Decimal(closing) / 200
-    return WorstCase(positions + exits, exits, orders + Decimal(turning) / 100)
+    turns = sum([_TURN_MICROS[symbol] * count for symbol, count in book.symbols.items()])
+    held = sum([_TURN_MICROS[symbol] * count for symbol, count in book.held.items()])
+    exits = held // 2
+    return WorstCase(
+        *(Decimal(micros).scaleb(-6) for micros in (book.positions + exits, exits, book.orders + turns - held))
+    )
 
 
 def loss_a_contract(contract: Contract, sides: Iterable[EntrySide], *, slippage: int) -> Decimal:

@@ -37,3 +37,9 @@ def test_halves_go_away_from_zero():
 def test_a_contract_needs_positive_ticks():
     with pytest.raises(ValueError, match="must be positive"):
         Contract("X", "X", Decimal(0), Decimal(1))
+
+
+def test_a_tick_is_worth_whole_millionths_of_a_dollar():
+    assert Contract("ZT", "ZT", Decimal("0.00390625"), Decimal("7.8125")).tick_micros == 7_812_500
+    with pytest.raises(ValueError, match="more than six decimals"):
+        Contract("X", "X", Decimal(1), Decimal("0.0000001"))
