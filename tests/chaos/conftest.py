@@ -45,6 +45,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     rows = [json.loads(line) for line in REPORT.read_text().splitlines()]
     say, bare = terminalreporter.write_line, [row["bare_max"] for row in rows if row["bare"]]
+    every = [*bare, *[0.0] * (sum(row["exposures"] for row in rows) - len(bare))]
     resumed = [row["resumed"] for row in rows if row["resumed"] is not None]
     say("")
     for row in sorted(rows, key=lambda row: row["scenario"]):
@@ -53,7 +54,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     say(
         f"{len(rows)} scenarios, {sum(row['orders'] for row in rows)} orders: {sum(row['doubles'] for row in rows)} "
         f"doubles, {sum(row['lost'] for row in rows)} lost intents; exposure without a full stop: "
-        f"max {max(bare, default=0.0):.1f} s, median {median(bare) if bare else 0.0:.1f} s of {len(bare)}; "
+        f"max {max(bare, default=0.0):.1f} s, median {median(bare) if bare else 0.0:.1f} s of {len(bare)}, "
+        f"{median(every) if every else 0.0:.1f} s of all {len(every)} exposures; "
         f"flat {sum(row['flat'] for row in rows)} of {len(rows)}; "
         f"resumed by itself within {max(resumed, default=0.0):.1f} s of {len(resumed)} outages; "
         f"{sum(row['cpu'] for row in rows) / max(1, len(rows)):.1f} s of CPU a scenario"
