@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.decorators import action
@@ -46,12 +47,12 @@ def _permit(account: Account) -> SafeString:
     return render_to_string("panel/rules.html", {"rules": rules})
 
 
-def _margin(account: Account) -> str:
+def _margin(account: Account) -> SafeString | str:
     bound = permits.margin(account, now=clock.now())
     if bound.dollars is None:
         return "not known of everything that is open"
     share = "" if bound.percent is None else f", {bound.percent:.1f} % of equity"
-    return f"{exchange.dollars(bound.dollars)}{share}"
+    return format_html("{}{}", exchange.dollars(bound.dollars), share)
 
 
 PERMIT = columns.column("permit", "permit", _permit)
@@ -73,7 +74,13 @@ class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
     )
     list_select_related = ("login",)
     list_filter = ("trading_state", "stage", "enabled", "login")
-    titles = {"trading_state": "state", "state_until": "until", "can_trade": "venue allows", "selected": "default"}
+    titles = {
+        "trading_state": "state",
+        "state_until": "until",
+        "balance_at": "balance of",
+        "can_trade": "venue allows",
+        "selected": "default",
+    }
     actions_row = ("flatten", "halt", "resume", "choose", "rules")
     actions_detail = (
         *("flatten", "halt", "arm", "disarm", "rules"),

@@ -66,6 +66,11 @@ def profit(name: str, title: str = "", *, order: str | None = None) -> Column:
     return column(f"num_{name}", title or name, lambda row: exchange.profit(getattr(row, name)), order=order)
 
 
+def loss(name: str, title: str = "", *, order: str | None = None) -> Column:
+    """Return a column of dollars that are stored positive and were lost."""
+    return column(f"num_{name}", title or name, lambda row: exchange.loss(getattr(row, name)), order=order)
+
+
 def link(url: str, text: object) -> SafeString:
     """Return a link to another page of the panel."""
     return format_html('<a class="tb-link" href="{}">{}</a>', url, text)

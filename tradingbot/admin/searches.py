@@ -86,7 +86,7 @@ class SearchAdmin(FactAdmin):
         "objective",
         _figure("score", ".2f"),
         BEST,
-        columns.profit("net"),
+        columns.profit("net", order="net"),
         columns.profit("walked_net", "walked forward", order="walked_net"),
         _figure("efficiency", ".2f"),
         _figure("passes", ".0%"),

@@ -67,6 +67,12 @@ def profit(amount: Decimal | None) -> SafeString:
 
 
 @register.filter
+def loss(amount: Decimal | None) -> SafeString:
+    """Return `-$120.50` of an amount lost that is kept positive, a drawdown for example."""
+    return profit(None if amount is None else -amount)
+
+
+@register.filter
 def price(value: Decimal | None, contract: Contract) -> SafeString:
     """Return a price with the decimals of the contract's tick."""
     return number(contract.text(value))

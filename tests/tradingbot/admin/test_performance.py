@@ -61,3 +61,8 @@ def test_the_page_takes_as_many_queries_for_many_days_as_for_one(panel, traded, 
     with django_assert_max_num_queries(len(few)):
         panel.get("/admin/performance/")
     assert Account.objects.count() == 1
+
+
+def test_the_largest_drawdown_reads_as_a_loss(panel, traded):
+    traded.turn(None, "100", "60")
+    assert "Largest drawdown -$102.44" in words(panel.get("/admin/performance/"))

@@ -68,7 +68,8 @@ def test_the_accounts_page_shows_permit_margin_and_its_own_limits(panel, day):
     text = words(panel.get(reverse("admin:tradingbot_account_change", args=[day.account.pk])))
     for shown in ("reconciled", "bracket mode", "clock against the venue", "age of prices", "Limits of your own"):
         assert shown in text
-    assert "$4,884.00" in text  # two MNQ
+    assert " $4,884.00 , 9.7 % of equity" in text  # two MNQ; no tag is shown as text
+    assert "<span" not in text
 
 
 def test_a_strategys_limits_are_fields_and_a_wrong_one_says_what_is_right(panel, day):

@@ -66,7 +66,7 @@ def facts(told: Figures) -> dict[str, Any]:
         "in_the_market": None if told.exposure is None else f"{told.exposure:.1%} of the time",
         "sharpe": None if told.sharpe is None else f"{told.sharpe:.2f}",
         "sortino": None if told.sortino is None else f"{told.sortino:.2f}",
-        "drawdown": f"{Money(fall.amount)}, {fall.peak or 'the beginning'} to {fall.bottom}" if fall else "none",
+        "drawdown": f"{Money(-fall.amount)}, {fall.peak or 'the beginning'} to {fall.bottom}" if fall else "none",
         "best_day": money(told.best_day, signed=True),
         "worst_day": money(told.worst_day, signed=True),
     }
