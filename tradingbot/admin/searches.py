@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
 from django.template.loader import render_to_string
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from tradingbot.admin import columns
 from tradingbot.admin.facts import FactAdmin
 from tradingbot.models import Search
+from tradingbot.operations.backtests import presenting
 from tradingbot.templatetags import exchange
 
 
@@ -17,12 +21,26 @@ def _pairs(values: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items()) or exchange.NONE
 
 
-def _figure(name: str, form: str, title: str = "") -> Any:
-    def show(row: Search) -> str:
-        value = getattr(row, name)
-        return exchange.NONE if value is None else format(value, form)
+def _share(name: str) -> Any:
+    def show(row: Search) -> SafeString:
+        return exchange.number(exchange.percent(getattr(row, name)))
 
-    return columns.column(f"num_{name}", title or name, show, order=name)
+    return columns.column(f"num_{name}", name, show, order=name)
+
+
+def _dollars(amount: float | None) -> Decimal | None:
+    return None if amount is None else Decimal(str(amount))
+
+
+def _scored(row: Search, value: float | None) -> SafeString:
+    """Return a value of the objective, dollars in the colour of their sign."""
+    if row.objective == "net":
+        return exchange.profit(_dollars(value))
+    return exchange.number(presenting.score(row.objective, value))
+
+
+def _objective(row: Search) -> SafeString:
+    return format_html("{} {}", row.objective, _scored(row, row.score))
 
 
 def _held_out(row: Search) -> Any:
@@ -32,16 +50,23 @@ def _held_out(row: Search) -> Any:
 
 
 def _table(titles: tuple[str, ...], rows: list[list[Any]]) -> str:
-    return render_to_string("panel/rows.html", {"titles": titles, "rows": rows}) if rows else exchange.NONE
+    if not rows:
+        return exchange.NONE
+    figures = ("tb-num" in str(cell) for cell in rows[0])
+    return render_to_string("panel/rows.html", {"titles": zip(titles, figures, strict=True), "rows": rows})
 
 
 def _best(row: Search) -> str:
-    figures = ("score", "net", "trades")
     rows = [
-        [*(trial["values"][name] for name in row.axes), *(trial[figure] for figure in figures)]
+        [
+            *(trial["values"][name] for name in row.axes),
+            _scored(row, trial["score"]),
+            exchange.profit(_dollars(trial["net"])),
+            exchange.number(f"{trial['trades']:,d}"),
+        ]
         for trial in row.document["best"]
     ]
-    return _table((*row.axes, *figures), rows)
+    return _table((*row.axes, row.objective, "net", "trades"), rows)
 
 
 def _walk(row: Search) -> str:
@@ -50,23 +75,38 @@ def _walk(row: Search) -> str:
         [
             *one["tested"],
             *((one["values"] or dict.fromkeys(row.axes, exchange.NONE))[name] for name in row.axes),
-            one["score"],
-            exchange.NONE if one["tested_score"] is None else one["tested_score"],
+            _scored(row, one["score"]),
+            _scored(row, one["tested_score"]),
         ]
         for one in walk["windows"]
     ]
-    return _table(("from", "until", *row.axes, "where chosen", "afterwards"), rows)
+    return _table(("from", "until", *row.axes, f"{row.objective} where chosen", "afterwards"), rows)
 
 
 def _stability(row: Search) -> str:
     walk = row.document["walk_forward"] or {"stability": []}
-    rows = [
-        [one["name"], f"{one['common']:.0%}", exchange.NONE if one["spread"] is None else one["spread"]]
-        for one in walk["stability"]
-    ]
-    return _table(("parameter", "same value", "spread"), rows)
+    return _table(("parameter", "chosen"), [[one["name"], presenting.steadiness(one)] for one in walk["stability"]])
 
 
+def _efficiency(row: Search) -> str:
+    walk = row.document["walk_forward"]
+    return presenting.efficiency(walk) if walk else "– (no walk-forward)"
+
+
+def _odds(row: Search) -> str:
+    if row.passes is None or row.breaches is None:
+        return exchange.NONE
+    return f"{row.passes:.0%} / {row.breaches:.0%}"
+
+
+WHAT = columns.column("what", "strategy", lambda row: f"{row.strategy} on {row.contract}", order="strategy")
+SCORE = columns.column("num_score", "score", _objective, order="score")
+EFFICIENCY = columns.column(
+    "num_efficiency", "efficiency", lambda row: exchange.number(exchange.ratio(row.efficiency)), order="efficiency"
+)
+WALKED = columns.profit("walked_net", "walked forward, net", order="walked_net")
+WALKED_EFFICIENCY = columns.column("walked_efficiency", "efficiency", _efficiency)
+ODDS = columns.column("num_odds", "passes / breaches", lambda row: exchange.number(_odds(row)), order="passes")
 AXES = columns.column("axes_shown", "searched", lambda row: _pairs({k: f"{v[0]}…{v[-1]}" for k, v in row.axes.items()}))
 BEST = columns.column("best_shown", "best", lambda row: _pairs(row.best))
 HELD_OUT = columns.column("num_held_out", "held out", _held_out, order="held_out_net")
@@ -79,25 +119,30 @@ STABILITY = columns.column("stability", "stability", _stability)
 class SearchAdmin(FactAdmin):
     list_display = (
         "id",
-        "strategy",
-        "contract",
+        WHAT,
         AXES,
-        columns.of(Search, "evaluated"),
-        "objective",
-        _figure("score", ".2f"),
         BEST,
+        SCORE,
         columns.profit("net", order="net"),
-        columns.profit("walked_net", "walked forward", order="walked_net"),
-        _figure("efficiency", ".2f"),
-        _figure("passes", ".0%"),
-        _figure("breaches", ".0%"),
+        columns.profit("walked_net", "walked", order="walked_net"),
+        EFFICIENCY,
+        ODDS,
         HELD_OUT,
-        "asked_by",
     )
     list_select_related = ("contract",)
     list_filter = ("strategy", "contract__symbol", "objective", "method")
     fieldsets = (
-        (None, {"fields": (("strategy", "contract", "method"), ("objective", "first", "last"), (AXES, HELD_OUT))}),
-        ("Found", {"fields": (TRIALS, WALK, STABILITY)}),
-        ("Odds of the account", {"fields": (("passes", "breaches"),)}),
+        (
+            None,
+            {
+                "fields": (
+                    ("strategy", "contract", "method"),
+                    ("objective", "first", "last"),
+                    (AXES, "evaluated", HELD_OUT),
+                    ("asked_by", "asked_at"),
+                )
+            },
+        ),
+        ("Found", {"fields": (TRIALS, WALK, (WALKED, WALKED_EFFICIENCY), STABILITY)}),
+        ("Odds of the account", {"fields": ((_share("passes"), _share("breaches")),)}),
     )

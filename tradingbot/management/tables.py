@@ -48,6 +48,16 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure that is text already, a percentage or a ratio: aligned as numbers are."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """Rows under a line of column names; `empty` is said instead of a table without rows."""
 
@@ -132,7 +142,7 @@ def _table(table: Table, *, terminal: bool) -> RichTable:
     grid = RichTable(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in table.columns:
         values = [row[name] for row in table.rows]
-        number = any(isinstance(v, int | Decimal | Money | Price) and not isinstance(v, bool) for v in values)
+        number = any(isinstance(v, int | Decimal | Money | Price | Figure) and not isinstance(v, bool) for v in values)
         longest = max(len(name), *(len(text(value)) for value in values))
         grid.add_column(
             name.replace("_", " "),

@@ -6,6 +6,8 @@ from decimal import Decimal as D
 
 import pytest
 
+from tradingbot.management.commands.backtest import groups
+from tradingbot.management.commands.optimise import parts
 from tradingbot.management.tables import Money, Price, Table, plain, render, text
 from tradingbot.models import Contract
 
@@ -74,3 +76,31 @@ def test_nothing_is_cut_off_on_a_narrow_terminal():
     shown = render(Table(rows, ("id", "price", "note"), ""), terminal=True, color=False, width=20)
     assert "3400000001   21,480.25   word word word" in shown
     assert shown.count("word") == 20
+
+
+def test_the_groups_of_a_backtest_have_dollars_and_percentages():
+    one = {"name": "Monday", "trades": 26, "net": -1234.5, "win_rate": 0.1154, "expectancy": 7.5}
+    _, table = groups({"weekday": [one]})
+    told = render(table, terminal=False, color=False, width=80)
+    assert "Monday      26  -$1,234.50     11.5%      +$7.50" in told
+
+
+def test_a_search_has_dollars_two_decimals_and_words():
+    trial = {"values": {"stop_atr": "2"}, "score": -1.2305, "net": -2669.16, "trades": 101}
+    window = {"tested": ["2026-07-28", "2026-08-24"], "values": None, "score": None, "tested_score": None}
+    chosen = {"name": "stop_atr", "values": ["2", "2", "1"], "spread": 0.2, "common": 0.67}
+    document = {
+        "sessions": ["2026-05-05", "2026-10-19", 120], "held_out": None, "firm": None, "evaluated": 6, "not_judged": 0,
+        "objective": "sharpe", "best": [trial], "why_none": None,
+        "walk_forward": {
+            "windows": [window], "net": 12.3, "trades": 58, "efficiency": -4.0613, "stability": [chosen],
+        },
+        "held_out_result": {**trial, "net": 1200.0, "score": 0.5},
+    }  # fmt: skip
+    told = "".join(render(part, terminal=False, color=False, width=80) for part in parts(document, ["stop_atr"]))
+    assert "2         -1.23  -$2,669.16     101" in told
+    assert "2026-07-28  2026-08-24  –               –       –" in told
+    assert "walked forward, net  +$12.30" in told
+    assert "efficiency           -4.06" in told
+    assert "stop_atr   2 in 2 of 3 windows, the others some way off" in told
+    assert "held out, looked at now: net +$1,200.00 in 101 trades, sharpe 0.50" in told

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from strategies.parameters import ParameterError
 from tradingbot.clock import now
 from tradingbot.management import arguments, names
 from tradingbot.management.arguments import WrongUsage
-from tradingbot.management.tables import Table
+from tradingbot.management.tables import Figure, Money, Table
 from tradingbot.management.terminal import TerminalCommand, person
 from tradingbot.operations import backtests, performance
 
@@ -168,9 +169,22 @@ def groups(found_by: dict[str, Any]) -> Iterator[Table | str]:
     """Yield a table of each group of trades."""
     columns = ("name", "trades", "net", "win_rate", "expectancy")
     for title, found in found_by.items():
-        rows = [{name: group[name] for name in columns} for group in found]
+        rows = [
+            {
+                **{name: group[name] for name in ("name", "trades")},
+                "net": dollars(group["net"]),
+                "win_rate": Figure(f"{group['win_rate']:.1%}"),
+                "expectancy": dollars(group["expectancy"]),
+            }
+            for group in found
+        ]
         yield ""
         yield Table(rows, columns, "", f"by {title}") if rows else f"by {title}: no trade"
+
+
+def dollars(amount: float | None) -> Money | None:
+    """Return a result in dollars, which shows its sign."""
+    return None if amount is None else Money(Decimal(str(amount)), signed=True)
 
 
 def _pair(typed: str) -> tuple[str, str]:

@@ -11,8 +11,8 @@ from django.core.management.base import CommandError, CommandParser
 from tradingbot.clock import now
 from tradingbot.management import names
 from tradingbot.management.arguments import WrongUsage
-from tradingbot.management.commands.backtest import add_wish, bar, refused, wish_of
-from tradingbot.management.tables import Table
+from tradingbot.management.commands.backtest import add_wish, bar, dollars, refused, wish_of
+from tradingbot.management.tables import Figure, Table
 from tradingbot.management.terminal import TerminalCommand, person
 
 _MOST = 1_000_000
@@ -79,12 +79,17 @@ class Command(TerminalCommand):
         document = searching.document(asked, found)
         if options["save"]:
             document["row"] = searching.keep(asked, contract, found, by=person()).pk
-        self.show(document, *_parts(document, [axis.name for axis in axes]))
+        self.show(document, *parts(document, [axis.name for axis in axes]))
         if options["save"] and not self.json:
             self.progress(f"row: {document['row']}")
 
 
-def _parts(document: dict[str, Any], searched: list[str]) -> Iterator[Table | dict[str, Any] | str]:
+def parts(document: dict[str, Any], searched: list[str]) -> Iterator[Table | dict[str, Any] | str]:
+    from tradingbot.operations.backtests import presenting
+
+    def score(value: float | None) -> Figure:
+        return Figure(presenting.score(document["objective"], value))
+
     first, last, count = document["sessions"]
     held, firm, walk = document["held_out"], document["firm"], document["walk_forward"]
     yield {
@@ -94,7 +99,13 @@ def _parts(document: dict[str, Any], searched: list[str]) -> Iterator[Table | di
         "objective": document["objective"],
     }
     rows = [
-        {**trial["values"], **{name: trial[name] for name in ("score", "net", "trades")}} for trial in document["best"]
+        {
+            **trial["values"],
+            "score": score(trial["score"]),
+            "net": dollars(trial["net"]),
+            "trades": trial["trades"],
+        }
+        for trial in document["best"]
     ]
     yield ""
     yield Table(rows, (*searched, "score", "net", "trades"), f"nothing was judged: {document['why_none']}", "the best")
@@ -102,14 +113,19 @@ def _parts(document: dict[str, Any], searched: list[str]) -> Iterator[Table | di
         yield ""
         yield Table(
             [{"from": w["tested"][0], "until": w["tested"][1], **(w["values"] or dict.fromkeys(searched)),
-              "trained": w["score"], "tested": w["tested_score"]} for w in walk["windows"]],
+              "trained": score(w["score"]), "tested": score(w["tested_score"])} for w in walk["windows"]],
             ("from", "until", *searched, "trained", "tested"), "", "walk-forward: chosen before, used in these",
         )  # fmt: skip
         yield ""
-        yield {"walked forward, net": walk["net"], "trades": walk["trades"], "efficiency": walk["efficiency"]}
+        yield {
+            "walked forward, net": dollars(walk["net"]),
+            "trades": walk["trades"],
+            "efficiency": presenting.efficiency(walk),
+        }
+        yield ""
         yield Table(
-            [{"parameter": s["name"], "most_common": s["common"], "spread": s["spread"]} for s in walk["stability"]],
-            ("parameter", "most_common", "spread"), "no window was traded", "stability",
+            [{"parameter": s["name"], "chosen": presenting.steadiness(s)} for s in walk["stability"]],
+            ("parameter", "chosen"), "no window was traded", "stability",
         )  # fmt: skip
     if firm:
         yield ""
@@ -120,7 +136,9 @@ def _parts(document: dict[str, Any], searched: list[str]) -> Iterator[Table | di
         yield {"account": f"{firm['rules']}: {firm['result']}", "days": firm["days_are"], **chances}
     if unlocked := document["held_out_result"]:
         yield ""
-        told = f"net {unlocked['net']} in {unlocked['trades']} trades, {document['objective']} {unlocked['score']}"
+        told = f"net {dollars(unlocked['net'])} in {unlocked['trades']} trades"
+        if document["objective"] != "net":
+            told += f", {document['objective']} {score(unlocked['score'])}"
         yield f"held out, looked at now: {told}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -16,7 +17,13 @@ from backtest.results import Result
 from tradingbot.operations.backtests.histories import History
 from tradingbot.operations.backtests.wishes import Wish
 
-__all__ = ["document", "drawn_page", "money", "notes", "odds_of", "page", "told"]
+__all__ = ["document", "drawn_page", "efficiency", "money", "notes", "odds_of", "page", "score", "steadiness", "told"]
+
+_SPREADS = (  # of 0 to 0.5: the standard deviation of the places on the axis over its length
+    (0.25, "the others all over its axis: no value can be relied on"),
+    (0.1, "the others some way off"),
+    (0.0, "the others close to it"),
+)
 
 
 def odds_of(result: Result) -> Odds | None:
@@ -64,6 +71,33 @@ def notes(found: History) -> list[str]:
     return [
         f"{len(found.holes)} sessions are not known to their end ({shown}): no order after the first missing minute."
     ]
+
+
+def score(objective: str, value: float | None) -> str:
+    """Return an objective's value as text: dollars, or a ratio with two decimals."""
+    if value is None or objective == "net":
+        return money(value)
+    return f"{value:.2f}"
+
+
+def efficiency(walk: Mapping[str, Any]) -> str:
+    """Return a walk-forward's efficiency (of its document) as text, and why there is none."""
+    if walk["efficiency"] is not None:
+        return f"{walk['efficiency']:.2f}"
+    why = "what was chosen had no positive result to compare with" if walk["stability"] else "no window was traded"
+    return f"– ({why})"
+
+
+def steadiness(chosen: Mapping[str, Any]) -> str:
+    """Return in words how steadily a parameter was chosen over the windows of a walk-forward (of its document)."""
+    values, spread = chosen["values"], chosen["spread"]
+    value, times = Counter(values).most_common(1)[0]
+    if times == len(values):
+        return f"{value} in every window"
+    said = f"{value} in {times} of {len(values)} windows"
+    if spread is None:
+        return said
+    return f"{said}, {next(words for least, words in _SPREADS if spread >= least)}"
 
 
 def page(wish: Wish, result: Result, found: History, drawn: Odds | None) -> str:
