@@ -35,15 +35,21 @@ def column(name: str, title: str, show: Callable[[Any], Any], *, order: str | No
     return shown
 
 
-def of(model: type[models.Model], name: str, title: str = "") -> str | Column:
-    """Return the column of a field by its type; its name where the admin's way is right: texts, dates."""
+def of(model: type[models.Model], name: str, title: str = "", *, listed: bool = False) -> str | Column:
+    """Return the column of a field by its type; its name where the admin's way is right: texts.
+
+    A list has less room for a moment than the page of a row.
+    """
     try:
         field = model._meta.get_field(name)
     except FieldDoesNotExist:
         return name
     title = title or _title(field)
     if isinstance(field, models.DateTimeField):
-        return column(name, title, lambda row: exchange.moment(getattr(row, name)), order=name)
+        written = exchange.stamp if listed else exchange.moment
+        return column(name, title, lambda row: written(getattr(row, name)), order=name)
+    if isinstance(field, models.DateField):
+        return column(name, title, lambda row: exchange.day(getattr(row, name)), order=name)
     if isinstance(field, models.DecimalField):
         if field.decimal_places == 2:
             return column(f"num_{name}", title, lambda row: exchange.dollars(getattr(row, name)), order=name)
@@ -59,6 +65,20 @@ def of(model: type[models.Model], name: str, title: str = "") -> str | Column:
     if isinstance(field, models.IntegerField) and not isinstance(field, models.BigIntegerField):  # those are ids
         return column(f"num_{name}", title, lambda row: _figure(getattr(row, name)), order=name)
     return name
+
+
+def clock(name: str, title: str = "") -> Column:
+    """Return a column of the time of day alone, for lists that have the day in another one."""
+    return column(name, title or name, lambda row: exchange.time_of_day(getattr(row, name)), order=name)
+
+
+def deal(field: str, title: str) -> Column:
+    """Return a column of what is traded: the badge of the side, how many, and of which contract."""
+
+    def show(row: Any) -> SafeString:
+        return format_html("{} {} {}", _badge(row, field), row.quantity, row.contract)
+
+    return column("deal", title, show, order="contract")
 
 
 def profit(name: str, title: str = "", *, order: str | None = None) -> Column:

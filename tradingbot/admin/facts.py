@@ -18,10 +18,10 @@ class Shown:
 
     def __init__(self, model: Any, admin_site: Any) -> None:
         super().__init__(model, admin_site)  # type: ignore[call-arg]
-        self._columns: dict[str, Any] = {}
+        self._columns: dict[tuple[str, bool], Any] = {}
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        return [self._shown(name) for name in super().get_list_display(request)]  # type: ignore[misc]
+        return [self._shown(name, listed=True) for name in super().get_list_display(request)]  # type: ignore[misc]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return [self._shown(name) for name in super().get_readonly_fields(request, obj)]  # type: ignore[misc]
@@ -41,12 +41,13 @@ class Shown:
 
         return [(title, {**options, "fields": written(options["fields"])}) for title, options in fieldsets]
 
-    def _shown(self, name: Any) -> Any:
+    def _shown(self, name: Any, *, listed: bool = False) -> Any:
         if not isinstance(name, str):
             return name
-        if name not in self._columns:
-            self._columns[name] = columns.of(self.model, name, self.titles.get(name, ""))  # type: ignore[attr-defined]
-        return self._columns[name]
+        if (name, listed) not in self._columns:
+            made = columns.of(self.model, name, self.titles.get(name, ""), listed=listed)  # type: ignore[attr-defined]
+            self._columns[name, listed] = made
+        return self._columns[name, listed]
 
 
 class _ReadOnly:

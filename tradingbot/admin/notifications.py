@@ -12,7 +12,7 @@ from tradingbot.models import Notification
 
 @admin.register(Notification)
 class NotificationAdmin(FactAdmin):
-    list_display = ("at", "level", "kind", "account", "title", "status", "attempts", "error")
+    list_display = ("at", "level", "kind", "account", "title", "status", "error")
     list_display_links = ("title",)
     list_select_related = ("account",)
     list_filter = ("status", "level", "kind", "account")

@@ -34,6 +34,11 @@ def _legs(order: Order) -> SafeString | str:
     )
 
 
+def _filled(order: Order) -> SafeString:
+    at = f" at {order.contract.text(order.average_price)}" if order.filled else ""
+    return exchange.number(f"{order.filled}{at}")
+
+
 def _chart(order: Order) -> SafeString:
     url = reverse("chart-day", args=[order.contract.symbol, order.session_date])
     return columns.link(url, f"{order.contract.symbol} on {order.session_date}")
@@ -43,7 +48,9 @@ NUMBER = columns.column("number", "#", lambda order: order.pk, order="pk")
 WHAT = columns.column("what", "order", Order.describe)
 LEGS = columns.column("legs", "bracket", _legs)
 CHART = columns.column("chart", "chart", _chart)
+FILLED = columns.column("num_filled", "filled", _filled, order="filled")
 SLIPPAGE = columns.column("num_slippage", "slippage", exchange.slippage)
+DEAL = columns.deal("side", "order")
 PRICE = columns.column("num_price", "price", lambda order: exchange.price(order.price, order.contract))
 
 
@@ -67,20 +74,16 @@ class OrderAdmin(FactAdmin):
         NUMBER,
         "created_at",
         "account",
-        "side",
-        "quantity",
-        "contract",
+        DEAL,
         "role",
         "type",
         PRICE,
         "status",
-        "filled",
-        "average_price",
+        FILLED,
         SLIPPAGE,
-        "requested_by",
     )
     list_select_related = ("account", "contract")
-    list_filter = ("status", "role", "account", "strategy", "contract__symbol", "session_date")
+    list_filter = ("status", "role", "side", "type", "account", "strategy", "contract__symbol", "session_date")
     titles = {"average_price": "filled at", "desired_price": "asked for", "seen_at": "seen at the venue (machine time)"}
     search_fields = ("tag", "=broker_order_id", "=pk")
     date_hierarchy = "session_date"

@@ -9,6 +9,8 @@ from tradingbot.admin.facts import FactAdmin
 from tradingbot.models import Fill, Position, Trade
 from tradingbot.templatetags import exchange
 
+BOUGHT = columns.deal("side", "fill")
+TRADED = columns.deal("direction", "trade")
 GROSS = columns.profit("gross", order="gross")
 NET = columns.profit("net", order="net")
 POINTS = columns.column("num_points", "points", lambda row: exchange.price(row.points, row.contract))
@@ -24,7 +26,7 @@ AGREES = columns.column(
 
 @admin.register(Fill)
 class FillAdmin(FactAdmin):
-    list_display = ("at", "account", "side", "quantity", "contract", "price", "fees", "commissions", "order", "voided")
+    list_display = ("at", "account", BOUGHT, "price", "fees", "commissions", "order", "voided")
     list_select_related = ("account", "contract", "order__contract")
     list_filter = ("account", "contract__symbol", "side", "voided", "session_date")
     search_fields = ("=broker_trade_id", "=broker_order_id")
@@ -59,15 +61,12 @@ class TradeAdmin(FactAdmin):
         "exited_at",
         "account",
         "strategy",
-        "contract",
-        "direction",
-        "quantity",
+        TRADED,
         "entry_price",
         "exit_price",
         POINTS,
         "exit_role",
         SLIPPAGE,
-        GROSS,
         NET,
     )
     list_select_related = (
@@ -77,7 +76,7 @@ class TradeAdmin(FactAdmin):
         "entry_fill__order",
         "exit_fill__order",
     )
-    list_filter = ("account", "strategy", "contract__symbol", "exit_role", "session_date")
+    list_filter = ("account", "strategy", "contract__symbol", "direction", "exit_role", "session_date")
     titles = {"exited_at": "closed", "entered_at": "opened", "exit_role": "closed by"}
     date_hierarchy = "session_date"
     fields = (

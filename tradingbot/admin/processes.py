@@ -38,6 +38,7 @@ def _within(row: ApiMetric) -> SafeString:
     return exchange.number("–") if seconds is None else _milliseconds(seconds)
 
 
+PID = columns.column("pid_shown", "pid", lambda row: row.pid, order="pid")
 AGE = columns.column("age", "last sign of life", _age, order="at")
 OUTCOME = columns.column("outcome_word", "outcome", _outcome, order="outcome")
 MEAN = columns.column("num_mean", "mean", lambda row: _milliseconds(row.seconds / row.calls))
@@ -47,9 +48,9 @@ SLOWEST = columns.column("num_slowest", "slowest", lambda row: _milliseconds(row
 
 @admin.register(Heartbeat)
 class HeartbeatAdmin(FactAdmin):
-    list_display = ("name", AGE, "at", "host", "pid", "note")
+    list_display = ("name", AGE, "at", "host", PID, "note")
     titles = {"at": "machine time"}
-    fields = (("name", AGE, "at"), ("host", "pid"), "note")
+    fields = (("name", AGE, "at"), ("host", PID), "note")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Heartbeat]:
         age = ExpressionWrapper(Now() - F("at"), output_field=DurationField())

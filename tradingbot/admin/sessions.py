@@ -8,13 +8,27 @@ from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
 
+from tradingbot.admin import columns
 from tradingbot.admin.facts import FactAdmin, PanelAdmin
 from tradingbot.models import CalendarDay, SessionStep
+from tradingbot.templatetags import exchange
+
+RTH_OPENS = columns.clock("rth_opens_at", "regular hours open")
+CLOSES = columns.clock("closes_at", "closes")
+EARLY = columns.column(
+    "early",
+    "early close",
+    lambda row: exchange.badge("early", "warn") if row.early_close else exchange.NONE,
+    order="early_close",
+)
+DUE = columns.clock("due_at", "due")
+DEADLINE = columns.clock("deadline", "deadline")
+DONE = columns.clock("done_at", "done")
 
 
 @admin.register(CalendarDay)
 class CalendarDayAdmin(PanelAdmin):
-    list_display = ("trade_date", "opens_at", "rth_opens_at", "closes_at", "early_close", "source", "note")
+    list_display = ("trade_date", "opens_at", RTH_OPENS, CLOSES, EARLY, "source", "note")
     list_filter = ("early_close", "source")
     titles = {"rth_opens_at": "regular hours open"}
     date_hierarchy = "trade_date"
@@ -31,7 +45,7 @@ class CalendarDayAdmin(PanelAdmin):
 
 @admin.register(SessionStep)
 class SessionStepAdmin(FactAdmin):
-    list_display = ("session_date", "step", "account", "strategy", "due_at", "deadline", "state", "done_at", "note")
+    list_display = ("session_date", "step", "account", "strategy", DUE, DEADLINE, "state", DONE, "note")
     list_select_related = ("account", "strategy")
     list_filter = ("state", "step", "account", "strategy", "session_date")
     date_hierarchy = "session_date"

@@ -72,7 +72,7 @@ CHART = columns.column("chart", "chart", _chart)
 
 @admin.register(Strategy)
 class StrategyAdmin(SimpleHistoryAdmin, PanelAdmin):
-    list_display = ("name", "kind", "account", "symbol", STATE, "last_reason", "last_evaluated_at", "evaluations")
+    list_display = ("name", "kind", "account", "symbol", STATE, "last_reason", "last_evaluated_at")
     list_select_related = ("account",)
     list_filter = ("enabled", "kind", "account")
     actions = ("start", "stop")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from market.sessions import NEW_YORK
+from tradingbot.clock import now
 from tradingbot.models import Contract, Order
 
 register = template.Library()
@@ -31,6 +32,25 @@ _TONES = {state: tone for tone, states in _STATES.items() for state in states}
 def moment(at: datetime | None) -> str:
     """Return `18 Nov 2026 09:30:02 ET`, a dash for none."""
     return f"{at.astimezone(_ZONE):%d %b %Y %H:%M:%S} ET" if at else NONE
+
+
+@register.filter
+def day(on: date | None) -> str:
+    """Return `18 Nov 2026`, a dash for none."""
+    return f"{on:%d %b %Y}" if on else NONE
+
+
+def stamp(at: datetime | None) -> SafeString | str:
+    """Return a moment as lists have room for: `18 Nov 09:30:02 ET`, with the year if it is another; whole on hover."""
+    if at is None:
+        return NONE
+    year = "" if at.astimezone(_ZONE).year == now().astimezone(_ZONE).year else " %Y"
+    return _hover(f"{at.astimezone(_ZONE):%d %b{year} %H:%M:%S} ET", moment(at))
+
+
+def time_of_day(at: datetime | None) -> SafeString | str:
+    """Return `09:30:02 ET` for lists that have the day in another column; whole on hover."""
+    return NONE if at is None else _hover(clock(at), moment(at))
 
 
 @register.filter
@@ -113,6 +133,10 @@ def milliseconds(seconds: float | None) -> str:
 def badge(text: str, state: str | int) -> SafeString:
     """Return a word in the colour of a state: a tone itself (good, warn, bad, info), or the value of a choice."""
     return format_html('<span class="tb-badge tb-{}">{}</span>', _TONES.get(state, "quiet"), text)
+
+
+def _hover(text: str, whole: str) -> SafeString:
+    return format_html('<span title="{}">{}</span>', whole, text)
 
 
 def _money(amount: Decimal) -> str:

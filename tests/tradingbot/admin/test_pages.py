@@ -23,6 +23,7 @@ from tradingbot.models import (
     CalendarDay,
     DayResult,
     Decision,
+    Heartbeat,
     Lease,
     Login,
     NewsEvent,
@@ -36,6 +37,7 @@ from tradingbot.models import (
     Search,
 )
 from tradingbot.operations import heartbeats, sessions
+from tradingbot.templatetags import exchange
 
 assert urls  # registers every page
 SITES = admin.site._registry
@@ -260,3 +262,20 @@ def test_a_login_keeps_its_key_when_the_field_is_left_empty(panel, day):
     login.refresh_from_db()
     assert login.api_key == "new"
     assert "Paste the API key" in words(panel.post(address("add", Login), form | {"name": "other", "api_key": ""}))
+
+
+def test_a_list_has_what_is_traded_in_one_column_and_the_whole_moment_on_hover(panel, day):
+    page = panel.get(address("changelist", Order))
+    assert "sell 2 MNQZ6" in words(page)
+    whole = exchange.moment(day.entry.created_at)
+    assert f'<span title="{whole}">{whole.replace(" 2026", "")}</span>' in page.content.decode()
+
+
+def test_a_moment_of_another_year_has_its_year_in_a_list():
+    assert ">31 Dec 2025 19:00:00 ET<" in exchange.stamp(datetime(2026, 1, 1, tzinfo=UTC))
+    assert ">01 Jan 00:00:00 ET<" in exchange.stamp(datetime(2026, 1, 1, 5, tzinfo=UTC))
+
+
+def test_a_process_id_is_no_amount(panel, full):
+    Heartbeat.objects.update(pid=12345)
+    assert "12345" in words(panel.get(address("changelist", Heartbeat)))
