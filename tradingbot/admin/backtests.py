@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
@@ -24,11 +25,14 @@ from backtest.codes import Policy
 from strategies.parameters import ParameterError
 from tradingbot.admin import columns
 from tradingbot.admin.facts import PanelAdmin
+from tradingbot.admin.parameters import specs_of
 from tradingbot.models import Backtest, Contract, Strategy
 from tradingbot.operations.backtests import FIRMS, Wish, records
 from tradingbot.templatetags import exchange
 
 _TONES = {"passed": "good", "breached": "bad"}
+_BUSY = (Backtest.State.QUEUED, Backtest.State.RUNNING)
+_WORDS = {"True": "yes", "False": "no"}
 _REFRESH = "3"  # seconds, while anything runs
 _NOTHING_FROM_OUTSIDE = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
@@ -76,6 +80,10 @@ class WishForm(forms.ModelForm):  # type: ignore[type-arg]
         rows = [(name, f"{name} (configured)") for name in Strategy.objects.values_list("name", flat=True)]
         choices = [*((name, title) for name, title in kinds if name not in dict(rows)), *rows]
         self.fields["strategy"].choices = choices  # type: ignore[attr-defined]
+        likely = Strategy.objects.select_related("account__login").order_by("-enabled", "name").first()
+        if likely is not None:
+            self.initial.setdefault("strategy", likely.name)
+        self.initial.setdefault("contract", _likely_contract(likely))
 
     def clean_parameters(self) -> dict[str, str]:
         values = {}
@@ -113,8 +121,26 @@ class WishForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
 
+def _likely_contract(strategy: Strategy | None) -> Contract | None:
+    """Return what a strategy trades, or the only contract there is."""
+    active = Contract.objects.filter(active=True)
+    if strategy is not None:
+        active = active.filter(venue=strategy.account.login.venue)
+        if mine := active.filter(symbol=strategy.symbol).first():
+            return mine
+    two = list(active[:2])
+    return two[0] if len(two) == 1 else None
+
+
+def _watched(request: HttpRequest, page: HttpResponse, rows: QuerySet[Backtest]) -> HttpResponse:
+    """Return the page, which asks for itself again while one of the rows runs."""
+    if request.method == "GET" and rows.filter(state__in=_BUSY).exists():
+        page.headers["Refresh"] = _REFRESH
+    return page
+
+
 def _state(row: Backtest) -> SafeString:
-    text = f"{row.progress} %" if row.state == Backtest.State.RUNNING else row.get_state_display()
+    text = f"{row.progress} %" if row.state == Backtest.State.RUNNING else row.state
     return exchange.badge(text, row.state)
 
 
@@ -122,28 +148,52 @@ def _outcome(row: Backtest) -> SafeString:
     return exchange.badge(row.outcome, _TONES.get(row.outcome, "quiet")) if row.outcome else SafeString(exchange.NONE)
 
 
-def _details(told: dict[str, Any]) -> str:
+def _sessions(row: Backtest) -> str:
+    if row.first is None and row.last is None:
+        return "all"
+    return f"{exchange.day(row.first)} to {exchange.day(row.last)}"
+
+
+def _result(row: Backtest) -> str:
+    told = dict(row.document.get("told", ()))
     return render_to_string("panel/details.html", {"pairs": told.items()}) if told else exchange.NONE
 
 
-def _page(row: Backtest) -> SafeString | str:
+def _parameters(row: Backtest) -> SafeString | str:
+    """Return the parameters in the order in which the strategy declares them."""
+    places = {spec.name: place for place, spec in enumerate(specs_of(row.strategy))}
+    names = sorted(row.parameters, key=lambda name: (places.get(name, len(places)), name))
+    if not names:
+        return "as the strategy ships"
+    pairs = [(name, _WORDS.get(str(row.parameters[name]), row.parameters[name])) for name in names]
+    return format_html('<div class="tb-columns">{}</div>', render_to_string("panel/details.html", {"pairs": pairs}))
+
+
+def _report(row: Backtest, text: str, style: str) -> SafeString | str:
     if row.state != Backtest.State.DONE:
         return exchange.NONE
-    return columns.link(reverse("admin:tradingbot_backtest_report", args=[row.pk]), "open report")
+    url = reverse("admin:tradingbot_backtest_report", args=[row.pk])
+    return format_html('<a class="{}" href="{}">{}</a>', style, url, text)
 
 
 def _figure(name: str, form: str) -> Any:
-    def show(row: Backtest) -> str:
+    def show(row: Backtest) -> SafeString:
         value = getattr(row, name)
-        return exchange.NONE if value is None else format(value, form)
+        return exchange.number(exchange.NONE if value is None else format(value, form))
 
     return columns.column(f"num_{name}", name.replace("_", " "), show, order=name)
 
 
 STATE = columns.column("state_shown", "state", _state, order="state")
 OUTCOME = columns.column("outcome_shown", "account", _outcome, order="outcome")
-RESULT = columns.column("result", "", lambda row: _details(row.document.get("told", {})))
-REPORT = columns.column("report", "report", _page)
+WHAT = columns.column("what", "strategy", lambda row: f"{row.strategy} on {row.contract}", order="strategy")
+SESSIONS = columns.column("sessions", "sessions", _sessions, order="first")
+RESULT = columns.column("result", "", _result)
+PARAMETERS = columns.column("parameters_shown", "", _parameters)
+REPORT = columns.column("report", "report", lambda row: _report(row, "open report", "tb-link"))
+REPORT_BUTTON = columns.column(
+    "report_button", "report", lambda row: _report(row, "Open the report", "tb-button tb-button-on")
+)
 
 
 @admin.register(Backtest)
@@ -152,10 +202,8 @@ class BacktestAdmin(PanelAdmin):
     list_display = (
         "id",
         STATE,
-        "strategy",
-        "contract",
-        "first",
-        "last",
+        WHAT,
+        SESSIONS,
         columns.profit("net", order="net"),
         "trades",
         _figure("win_rate", ".1%"),
@@ -164,7 +212,6 @@ class BacktestAdmin(PanelAdmin):
         columns.loss("max_drawdown", "drawdown", order="max_drawdown"),
         OUTCOME,
         REPORT,
-        "asked_by",
     )
     list_select_related = ("contract",)
     list_filter = ("state", "strategy", "contract__symbol", "outcome")
@@ -175,14 +222,18 @@ class BacktestAdmin(PanelAdmin):
         if obj is None:
             return ((None, {"fields": self.add_fields}),)
         facts = (
-            ("strategy", "contract", STATE),
-            ("first", "last", "firm"),
-            ("slippage", "policy", "parameters"),
-            ("asked_by", "asked_at"),
-            ("started_at", "finished_at", "reason"),
-            REPORT,
+            (STATE, REPORT_BUTTON, "reason"),
+            ("strategy", "contract", "firm"),
+            ("first", "last", "asked_by"),
+            ("slippage", "policy", "asked_at"),
+            ("started_at", "finished_at"),
         )
-        return self.shown(((None, {"fields": facts}), ("Result", {"fields": (RESULT,)})), request, obj)
+        sections = (
+            (None, {"fields": facts}),
+            ("Result", {"fields": (RESULT,)}),
+            ("Parameters", {"fields": (PARAMETERS,)}),
+        )
+        return self.shown(sections, request, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return () if obj is None else super().get_readonly_fields(request, obj)
@@ -199,11 +250,18 @@ class BacktestAdmin(PanelAdmin):
         obj.pk, obj.state, obj.asked_by, obj.asked_at = row.pk, row.state, row.asked_by, row.asked_at
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        response: HttpResponse = super().changelist_view(request, extra_context)
-        busy = (Backtest.State.QUEUED, Backtest.State.RUNNING)
-        if request.method == "GET" and Backtest.objects.filter(state__in=busy).exists():
-            response.headers["Refresh"] = _REFRESH
-        return response
+        return _watched(request, super().changelist_view(request, extra_context), Backtest.objects.all())
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        context = {"show_save_and_continue": False, "show_save_and_add_another": False, "title": "New simulation"}
+        page: HttpResponse = super().add_view(request, form_url, {**(extra_context or {}), **context})
+        return page
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        page = super().change_view(request, object_id, form_url, extra_context)
+        return _watched(request, page, Backtest.objects.filter(pk=object_id))
 
     def get_urls(self) -> list[URLPattern]:
         report = path("<int:pk>/report/", self.admin_site.admin_view(self.report), name="tradingbot_backtest_report")

@@ -169,7 +169,7 @@ def keep(
         contract,
         made.result,
         sessions_of(found),
-        {**document(asked, made, found, drawn), "told": told(asked, made, found, drawn)},
+        {**document(asked, made, found, drawn), "told": list(told(asked, made, found, drawn).items())},
         page(asked, made, found, drawn),
         by=by,
         parameters={label: wish.plain()["parameters"] for label, wish in asked.wishes.items()},

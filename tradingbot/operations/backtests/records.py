@@ -136,7 +136,7 @@ def _done(wish: Wish, result: Result, found: History, drawn: Odds | None) -> dic
     document = presenting.document(wish, result, found, drawn)
     told = presenting.told(wish, result, found, drawn)
     page = presenting.page(wish, result, found, drawn)
-    return _ended(result, found.sessions, {**document, "told": told}, page)
+    return _ended(result, found.sessions, {**document, "told": list(told.items())}, page)
 
 
 def _ended(result: Result, sessions: Sequence[date], document: Mapping[str, Any], page: str) -> dict[str, Any]:
