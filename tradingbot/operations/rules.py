@@ -16,6 +16,8 @@ from risk.rulebook import RulebookInvalid, infer
 from tradingbot.models import Account, RuleOverride
 from tradingbot.operations import notifications, rulebooks
 
+_NOT_CHOSEN = "optional, and not chosen for this account: it does not bind"
+
 
 @dataclass(frozen=True, slots=True)
 class Effective:
@@ -86,7 +88,8 @@ def effective(account: Account, on: date) -> list[Effective]:
             rows.append(Effective(name, value, origin, row.reason))
         elif found is not None and found.stage in spec.stages:
             origin = f"rulebook: {found.stage} {found.size}K from {found.effective_from}"
-            rows.append(Effective(name, getattr(found, name), origin))
+            optional = name == "daily_loss" and not account.has_daily_loss_limit
+            rows.append(Effective(name, getattr(found, name), origin, _NOT_CHOSEN if optional else ""))
     return rows
 
 

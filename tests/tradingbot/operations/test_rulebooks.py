@@ -172,6 +172,11 @@ class TestOverrides:
         assert self.found(desk, "maximum_loss").value == 2000
         assert [old.withdrawn_by for old in row.history.all()] == ["bob", ""]
 
+    def test_a_daily_loss_limit_that_was_not_chosen_says_that_it_does_not_bind(self, desk):
+        for chosen, reason in ((False, "optional, and not chosen for this account: it does not bind"), (True, "")):
+            Account.objects.update(has_daily_loss_limit=chosen)
+            assert self.found(desk, "daily_loss").reason == reason
+
     def test_one_of_a_later_day_waits_for_it(self, desk):
         self.override(desk, 1500, since=TODAY + timedelta(days=1))
         assert self.found(desk, "maximum_loss").value == 2000
