@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.db import connection, transaction
 from django.urls import reverse
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from rest_framework.authtoken.models import Token
 
 from tests.factories import NOW, AccountFactory
 from tests.tradingbot.browsing import words
-from tests.tradingbot.days import TODAY, flat_bars
+from tests.tradingbot.days import TODAY, Day, flat_bars, traded
 from tradingbot import urls
 from tradingbot.admin.facts import FactAdmin
 from tradingbot.models import (
@@ -49,9 +52,9 @@ def address(page: str, model, *args) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
 
 
-@pytest.fixture
-def full(day):
-    """The traded day and at least one row of everything else."""
+def write_everything() -> Day:
+    """Write the traded day and at least one row of everything else."""
+    day = traded()
     sessions.plan(day.account, now=NOW)
     heartbeats.beat("beat")
     Notification.objects.create(kind="fill", account=day.account, title="Bought", facts={"entry": "20,001.25"}, at=NOW)
@@ -87,23 +90,44 @@ def packed() -> bytes:
     return pack(flat_bars(ticks=80_000, until=epoch(NOW)))
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_every_list_and_every_page_opens(panel, full, model):
-    assert words(panel.get(address("changelist", model)))
-    for row in model._default_manager.all()[:2]:
-        text = words(panel.get(address("change", model, row.pk)))
-        assert "Decimal(" not in text
-        assert "memory at 0x" not in text
+class TestEveryPage:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def full(cls, django_db_setup: None, django_db_blocker: Any) -> Iterator[Day]:
+        """The rows of everything, written once for all pages and rolled back at the end."""
+        with django_db_blocker.unblock(), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")  # the machine may be busy
+            day = write_everything()
+            Login.objects.update(api_key="the-api-key", token="the-token")
+            yield day
+            transaction.set_rollback(True)
+
+    @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+    def test_every_list_and_every_page_opens_and_shows_no_secret(self, full, panel, model):
+        key = Token.objects.create(user=panel.get("/admin/").wsgi_request.user).key
+        secrets = ("the-api-key", "the-token", key)
+        pages = [address("change", model, row.pk) for row in model._default_manager.all()[:3]]
+        for page in [address("changelist", model), *pages]:
+            response = panel.get(page)
+            text = words(response)
+            assert text
+            assert not [secret for secret in secrets if secret in response.content.decode()], page
+            if page in pages:
+                assert "Decimal(" not in text
+                assert "memory at 0x" not in text
+
+    @pytest.mark.parametrize("model", FACTS, ids=lambda model: model.__name__)
+    def test_records_of_fact_are_read_only_even_for_a_superuser(self, full, panel, model):
+        row = model._default_manager.first()
+        before = model._default_manager.filter(pk=row.pk).values().get()
+        assert panel.get(address("add", model)).status_code == 403
+        assert panel.post(address("change", model, row.pk), {"name": "forged", "quantity": 9}).status_code == 403
+        assert panel.post(address("delete", model, row.pk), {"post": "yes"}).status_code == 403
+        assert model._default_manager.filter(pk=row.pk).values().get() == before
 
 
-@pytest.mark.parametrize("model", FACTS, ids=lambda model: model.__name__)
-def test_records_of_fact_are_read_only_even_for_a_superuser(panel, full, model):
-    row = model._default_manager.first()
-    before = model._default_manager.filter(pk=row.pk).values().get()
-    assert panel.get(address("add", model)).status_code == 403
-    assert panel.post(address("change", model, row.pk), {"name": "forged", "quantity": 9}).status_code == 403
-    assert panel.post(address("delete", model, row.pk), {"post": "yes"}).status_code == 403
-    assert model._default_manager.filter(pk=row.pk).values().get() == before
+def test_tokens_have_no_page():
+    assert Token not in SITES
 
 
 def test_which_pages_are_records_of_fact():
@@ -118,19 +142,6 @@ def test_which_pages_are_records_of_fact():
         "Strategy",
         "User",
     }
-
-
-def test_no_page_shows_a_secret(panel, full):
-    Login.objects.update(api_key="the-api-key", token="the-token")
-    user = panel.get("/admin/").wsgi_request.user
-    key = Token.objects.create(user=user).key
-    assert Token not in SITES
-    for model in MODELS:
-        rows = model._default_manager.all()[:3]
-        pages = [address("changelist", model), *(address("change", model, row.pk) for row in rows)]
-        for page in pages:
-            content = panel.get(page).content.decode()
-            assert not [secret for secret in ("the-api-key", "the-token", key) if secret in content], page
 
 
 def test_the_order_page_tells_its_story(panel, day):
