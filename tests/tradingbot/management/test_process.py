@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.core.management import load_command_class
 from django.db import connections
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,8 +46,27 @@ def test_a_script_gets_one_json_document_and_code_0(database, account):
     assert (done.returncode, json.loads(done.stdout), done.stderr) == (0, [], "")
 
 
+@pytest.fixture
+def typed(transactional_db, capfd, monkeypatch) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """Type a command as a shell does, without another process; return its code, stdout and stderr."""
+    level = logging.getLogger().level
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+
+    def enter(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["manage.py", *words])
+        code = 0
+        try:
+            load_command_class("tradingbot", words[0]).run_from_argv(sys.argv)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return code, *capfd.readouterr()
+
+    yield enter
+    logging.getLogger().setLevel(level)
+
+
 @pytest.mark.parametrize(
-    ("typed", "code", "error"),
+    ("words", "code", "error"),
     [
         (
             ("quote", "MNG"),
@@ -54,9 +77,8 @@ def test_a_script_gets_one_json_document_and_code_0(database, account):
         (("flatten",), 2, "--yes: there is no terminal to ask at; add --yes to do it without a question\n"),
     ],
 )
-def test_an_error_is_one_line_on_stderr_and_a_code(database, account, typed, code, error):
-    done = shell(*typed, database=database)
-    assert (done.returncode, done.stdout, done.stderr) == (code, "", error)
+def test_an_error_is_one_line_on_stderr_and_a_code(typed, account, words, code, error):
+    assert typed(*words) == (code, "", error)
 
 
 def test_a_lost_database_is_one_line():
@@ -78,8 +100,8 @@ def test_a_database_without_tables_is_one_line(database):
     )
 
 
-def test_help_ends_with_an_example(database):
-    done = shell("trade", "--help", database=database)
-    assert done.returncode == 0
-    assert done.stdout.endswith("example: python manage.py trade MNQ BUY 1 --limit 21480.25 --sl 21450 --tp 21540\n")
-    assert "--settings" not in done.stdout
+def test_help_ends_with_an_example(typed):
+    code, text, _ = typed("trade", "--help")
+    assert code == 0
+    assert text.endswith("example: python manage.py trade MNQ BUY 1 --limit 21480.25 --sl 21450 --tp 21540\n")
+    assert "--settings" not in text
