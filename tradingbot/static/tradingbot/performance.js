@@ -9,10 +9,17 @@
     const dark = () => document.documentElement.classList.contains("dark");
     const dollars = (value) => (value < 0 ? "-$" : "$") + Math.abs(value).toLocaleString("en-US", { maximumFractionDigits: 0 });
     const format = { type: "custom", minMove: 0.01, formatter: dollars };
+    const fromZero = (original) => {
+        const info = original();
+        if (info === null) return info;
+        const { minValue, maxValue } = info.priceRange;
+        return { ...info, priceRange: { minValue: Math.min(0, minValue), maxValue: Math.max(0, maxValue) } };
+    };
     const charts = ["equity", "drawdown"].map((name) =>
         LightweightCharts.createChart(document.getElementById(name), { autoSize: true }));
     const [equity, drawdown] = charts;
-    equity.addSeries(LightweightCharts.BaselineSeries, { baseValue: { type: "price", price: 0 }, priceFormat: format })
+    const result = { baseValue: { type: "price", price: 0 }, priceFormat: format, autoscaleInfoProvider: fromZero };
+    equity.addSeries(LightweightCharts.BaselineSeries, result)
         .setData(curve.map((row) => ({ time: row.time, value: row.total })));
     const falls = drawdown.addSeries(LightweightCharts.HistogramSeries, { priceFormat: format });
     falls.setData(curve.map((row) => ({ time: row.time, value: row.fall })));
