@@ -332,6 +332,26 @@ PLANTED: list[tuple[str, Callable[[Facts], None], str]] = [
 ]
 
 
+def test_what_is_learnt_of_an_order_after_its_end_is_no_change_of_state(facts: Facts):
+    row = entry(facts, "cancelled")
+    last = max((e for e in facts.events if e.order_id == row.id), key=lambda e: e.id)
+    late = last.machine_at + 10 * SECOND
+    row.status_at = late
+    assert [text for text in check(facts) if "its event is of" in text]
+    facts.events.append(
+        Row(
+            id=last.id + 1000,
+            order_id=row.id,
+            kind="facts",
+            before=last.after,
+            after=last.after,
+            machine_at=late,
+            detail={},
+        )
+    )
+    assert check(facts) == []
+
+
 @pytest.mark.parametrize(("name", "plant", "words"), PLANTED, ids=[f"{n}-{p.__name__}" for n, p, _ in PLANTED])
 def test_a_planted_violation_is_found(facts: Facts, name: str, plant: Callable[[Facts], None], words: str):
     plant(facts)
