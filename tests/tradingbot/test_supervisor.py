@@ -353,6 +353,25 @@ def test_nobody_is_started_again_while_the_heartbeats_cannot_be_read(make, monke
     assert caplog.text.count("the database is away") == 1
 
 
+class JustThen(Supervisor):
+    """Ctrl-C comes in the instant in which a hook has returned and may be interrupted no more."""
+
+    struck = False
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "_interrupts" and value is False and self.__dict__.get(name) and not self.struck:
+            self.struck = True
+            interrupt()
+        super().__setattr__(name, value)
+
+
+def test_ctrl_c_at_the_end_of_a_hook_asks_for_the_stop(make):
+    child = make(LIVES)
+    seen: list[str] = []
+    JustThen([child]).run(on_tick=lambda: seen.append("tick"), before_stop=lambda: seen.append("asked"))
+    assert (seen, child.running) == (["asked"], False)
+
+
 def test_ctrl_c_interrupts_a_hook_that_takes_long(make):
     child = make(LIVES)
     seen: list[str] = []

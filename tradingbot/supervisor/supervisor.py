@@ -51,10 +51,9 @@ class Supervisor:
         self._watched = watched
         self._followed = followed
         self._keep = keep
-        self._asked = self._stopping = self._forced = False
+        self._asked = self._stopping = self._forced = self._interrupts = False
         self._checked = self._blind = float("-inf")
         self._looked = float("inf")
-        self._handled: tuple[signal.Signals, ...] = ()
         self._troubles: dict[str, str] = {}
 
     def run(
@@ -72,8 +71,8 @@ class Supervisor:
         before = {number: signal.getsignal(number) for number in SIGNALS}
         if before[signal.SIGHUP] == signal.SIG_IGN:  # nohup keeps its word
             del before[signal.SIGHUP]
-        self._handled = tuple(before)
-        self._handle(self._ask)
+        for number in before:
+            signal.signal(number, self._ask)
         try:
             for child in self.children:
                 child.start()
@@ -173,18 +172,18 @@ class Supervisor:
 
     def _interruptible(self, call: Callable[[], object]) -> None:
         """Call a hook that may take long or ask a person; a signal ends it and asks for the stop."""
-        self._handle(signal.default_int_handler)
         try:
-            call()
-        except KeyboardInterrupt:
+            self._interrupts = True
+            try:
+                call()
+            finally:
+                self._interrupts = False
+        except KeyboardInterrupt:  # also one that came in the instant in which `call` returned
             self._asked = True
-        finally:
-            self._handle(self._ask)
-
-    def _handle(self, handler: Callable[[int, FrameType | None], None]) -> None:
-        for number in self._handled:
-            signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self._asked = True
         self._forced = self._forced or (self._stopping and number == signal.SIGINT)
+        if self._interrupts:
+            self._interrupts = False
+            raise KeyboardInterrupt

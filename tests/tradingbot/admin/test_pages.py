@@ -125,6 +125,10 @@ class TestEveryPage:
         assert panel.post(address("delete", model, row.pk), {"post": "yes"}).status_code == 403
         assert model._default_manager.filter(pk=row.pk).values().get() == before
 
+    def test_a_process_id_is_no_amount(self, full, panel):
+        Heartbeat.objects.update(pid=12345)
+        assert "12345" in words(panel.get(address("changelist", Heartbeat)))
+
 
 def test_tokens_have_no_page():
     assert Token not in SITES
@@ -285,8 +289,3 @@ def test_a_list_has_what_is_traded_in_one_column_and_the_whole_moment_on_hover(p
 def test_a_moment_of_another_year_has_its_year_in_a_list():
     assert ">31 Dec 2025 19:00:00 ET<" in exchange.stamp(datetime(2026, 1, 1, tzinfo=UTC))
     assert ">01 Jan 00:00:00 ET<" in exchange.stamp(datetime(2026, 1, 1, 5, tzinfo=UTC))
-
-
-def test_a_process_id_is_no_amount(panel, full):
-    Heartbeat.objects.update(pid=12345)
-    assert "12345" in words(panel.get(address("changelist", Heartbeat)))
