@@ -4,41 +4,51 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
-from django.db.models import Q
 from django.db.models.functions import Now
 
 from tradingbot.models import Position
+from tradingbot.operations import statements
 
 IN_FLIGHT = timedelta(seconds=4)
 """Machine time from a claim for which nobody else closes: a second at most until the call, and three for the venue."""
 _FRESH = 1.0
 
+_CLAIM = """
+UPDATE tradingbot_position
+SET close_sent_at = statement_timestamp(), broker_quantity = coalesce(%(shown)s::integer, broker_quantity)
+WHERE id = %(position)s
+  AND (close_sent_at IS NULL OR close_sent_at <= statement_timestamp() - %(in_flight)s)
+RETURNING close_sent_at
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to ask for one close; `at` is the monotonic time from which it counts."""
+    """The right to ask for one close; `at` is the monotonic time from which it counts, `sent_at` what the row says."""
 
     position_id: int
+    sent_at: datetime
     at: float
 
     def may_call(self) -> bool:
-        """Return whether the call may still leave: a process that was held up looks again."""
-        return time.monotonic() - self.at <= _FRESH
+        """Return whether the call may still leave; a process that was held up gives the right back and looks again."""
+        if time.monotonic() - self.at <= _FRESH:
+            return True
+        self.give_back()
+        return False
 
     def give_back(self) -> None:
-        """Let the next one close at once: the call is known not to have left."""
-        Position.objects.filter(pk=self.position_id).update(close_sent_at=None)
+        """Let the next one close at once, as the call has not left; the right of who has claimed since stays."""
+        Position.objects.filter(pk=self.position_id, close_sent_at=self.sent_at).update(close_sent_at=None)
 
 
-def claim(position: Position, **seen: Any) -> Claim | None:
-    """Return the right to close `position`, None while a close is in flight; `seen` is written with it."""
+def claim(position: Position, *, shown: int | None = None) -> Claim | None:
+    """Return the right to close `position`, None while a close is in flight; `shown` is the venue's quantity."""
     at = time.monotonic()
-    free = Q(close_sent_at__isnull=True) | Q(close_sent_at__lte=Now() - IN_FLIGHT)
-    taken = Position.objects.filter(free, pk=position.pk).update(close_sent_at=Now(), **seen)
-    return Claim(position.pk, at) if taken else None
+    found = statements.rows(_CLAIM, {"position": position.pk, "shown": shown, "in_flight": IN_FLIGHT})
+    return Claim(position.pk, found[0][0], at) if found else None
 
 
 def is_in_flight(position: Position) -> bool:

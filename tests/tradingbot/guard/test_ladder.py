@@ -155,10 +155,14 @@ def test_a_close_that_was_held_up_does_not_leave(desk: Desk, monkeypatch: pytest
     Position.objects.update(close_sent_at=Now() - closes.IN_FLIGHT)
     assert not closes.is_in_flight(position)
     assert closes.claim(position) is not None
-    held_up = replace(claim, at=claim.at - 1.1)
-    monkeypatch.setattr(closes, "claim", lambda position: held_up)
-    assert check(desk, waited=9.1) == ["MNQ: the claim to close was too old to use"]
-    assert desk.venue.ledger.positions(desk.account.broker_account_id) != []
+    assert not replace(claim, at=claim.at - 1.1).may_call()
+    assert closes.is_in_flight(position)  # who claimed since keeps the right
+    Position.objects.update(close_sent_at=None)
+    with monkeypatch.context() as slow:
+        slow.setattr(closes, "_FRESH", 0.0)
+        assert check(desk, waited=9.1) == ["MNQ: the claim to close was too old to use"]
+        assert desk.venue.ledger.positions(desk.account.broker_account_id) != []
+    assert check(desk, waited=9.2) == ["MNQ: position closed, no stop could be confirmed"]  # at once
 
 
 def test_two_stops_that_both_land_leave_one(desk: Desk):

@@ -151,7 +151,7 @@ def _close(account: Account, report: PositionReport, now: datetime) -> None:
         trading.halt(
             account, reason=f"{contract.symbol} turned to {report.quantity:+d} while closing", by="flatten", now=now
         )
-    if (claim := closes.claim(position, broker_quantity=report.quantity)) is None:
+    if (claim := closes.claim(position, shown=report.quantity)) is None:
         return
     point("flatten.before_call")
     if not claim.may_call():

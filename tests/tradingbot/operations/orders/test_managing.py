@@ -19,7 +19,7 @@ from market.sessions import trade_date_of
 from risk.gate import EntryRequest, EntrySide
 from tests.tradingbot.operations.orders.desk import PRICE, START, Desk
 from tradingbot.models import Decision, Notification, Order, OrderEvent, Outcome, Position, Strategy, Trade
-from tradingbot.operations import bars, orders, protection, reconciliation
+from tradingbot.operations import bars, closes, orders, protection, reconciliation
 
 HALF = Management(partials=(Partial(Decimal(1), Decimal("0.5")),))  # 40 ticks of profit, 2 of 4
 TWO = Management(partials=(Partial(Decimal(1), Decimal("0.5")), Partial(Decimal(2), Decimal("0.25"))))
@@ -327,6 +327,16 @@ class TestTime:
         enter(held, Management(hold=timedelta(minutes=1)), bar_closed_at=START)
         (decision,) = minute(held, 0, 5, 0, 5)
         assert decision.code == "hold"
+
+    def test_a_close_that_was_held_up_does_not_leave_and_the_next_one_does(self, held: Desk, monkeypatch):
+        enter(held, Management(hold=timedelta(minutes=1)))
+        with monkeypatch.context() as slow:
+            slow.setattr(closes, "_FRESH", 0.0)
+            (decision,) = minute(held, 0, 5, 0, 5)
+        assert "too old to use" in decision.sentence
+        assert position(held) != 0
+        (decision,) = minute(held, 5, 6, 5, 5)
+        assert (decision.code, position(held)) == ("hold", 0)
 
     def test_a_close_that_is_refused_is_asked_for_again(self, held: Desk, monkeypatch):
         enter(held, Management(hold=timedelta(minutes=1)))

@@ -262,7 +262,7 @@ def test_accounts_that_are_not_ours_are_left_alone(desk: Desk, told: Told):
 class TestShuffled(TestCase):
     """An entry filled in three parts, its target hit: events in any order, some twice."""
 
-    @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
     @given(seed=st.integers(0, 10_000), batch=st.integers(1, 12))
     def test_nothing_is_booked_twice_and_everything_once(self, seed: int, batch: int):
         chance = random.Random(seed)
