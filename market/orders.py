@@ -11,9 +11,8 @@ class Side(IntEnum):
     BUY = 1
     SELL = -1
 
-    @property
-    def word(self) -> str:
-        return "buy" if self > 0 else "sell"
+    def __init__(self, sign: int) -> None:
+        self.word = "buy" if sign > 0 else "sell"
 
     @property
     def opposite(self) -> Side:

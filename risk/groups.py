@@ -26,7 +26,8 @@ _TABLE = {
     "grains": "ZC ZW ZS ZM ZL",
     "meat": "HE LE",
 }
-GROUPS: dict[str, str] = {symbol: name for name, symbols in _TABLE.items() for symbol in symbols.split()}
+_MEMBERS = {name: symbols.split() for name, symbols in _TABLE.items()}
+GROUPS: dict[str, str] = {symbol: name for name, symbols in _MEMBERS.items() for symbol in symbols}
 """The group of each product root."""
 
 
@@ -34,7 +35,7 @@ def sizes(report: Report, request: EntryRequest, state: RiskState, book: Tally) 
     """Look at the share of one product and of one group in the account's size; return how many contracts fit."""
     symbol = request.contract.symbol
     group = GROUPS.get(symbol, symbol)
-    together = _TABLE.get(group, symbol).split()
+    together = _MEMBERS.get(group, [symbol])
     return [
         _share(report, request, state, book, state.product_percent, [symbol], symbol, Code.PRODUCT_SHARE),
         _share(report, request, state, book, state.group_percent, together, group, Code.GROUP_SHARE),

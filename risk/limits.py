@@ -34,14 +34,13 @@ def weight(symbol: str) -> Decimal | None:
 
 def lots(sizes: Iterable[tuple[str, int]]) -> Decimal | None:
     """Return the mini-equivalents of (symbol, contracts) pairs; long and short add up. None if one is unknown."""
-    tenths = parts = 0
-    for symbol, quantity in sizes:
-        weight = _TENTHS.get(symbol)
-        if weight is None:
-            return None
-        tenths += weight * abs(quantity)
-        parts |= weight % 10
-    return Decimal(tenths).scaleb(-1) if parts else Decimal(tenths // 10)
+    tenths = 0
+    try:
+        for symbol, quantity in sizes:
+            tenths += _TENTHS[symbol] * (quantity if quantity > 0 else -quantity)
+    except KeyError:
+        return None
+    return Decimal(tenths).scaleb(-1) if tenths % 10 else Decimal(tenths // 10)
 
 
 def entries_until(session: Session) -> datetime:

@@ -49,40 +49,55 @@ def sides(report: Report, request: EntryRequest) -> bool:
 
 
 def _side(report: Report, request: EntryRequest, side: EntrySide) -> bool:
+    priced, stopped, aimed = _price(report, request, side), _stop(report, side), _target(report, side)
+    return priced and stopped and aimed
+
+
+def _price(report: Report, request: EntryRequest, side: EntrySide) -> bool:
     contract, word, price, kind = request.contract, side.side.word, side.price, side.type
-    beyond = "above" if word == "buy" else "below"
-    good = True
-    text = ""
-    if kind is _MARKET and price is not None:
-        text = f"A market {word} has no price: leave the price out, or make it a limit or stop order."
-    elif kind is not _MARKET and price is None:
-        text = f"The price of the {word} {kind} is missing."
+    name, limit = f"{word} price", "right side of the market"
+    value = f"{word} {kind}" if price is None else f"{word} {kind} {contract.price(price)}"
+    if (price is None) is not (kind is _MARKET):
+        if price is None:
+            text = f"The price of the {word} {kind} is missing."
+        else:
+            text = f"A market {word} has no price: leave the price out, or make it a limit or stop order."
     elif kind in _STOPS and not _is_ahead(side, request.reference):
         text = (
-            f"The {word} stop {contract.price(price or 0)} is not {beyond} the market, "
-            f"{contract.price(request.reference or 0)}: a {word} stop must lie {beyond} it."
+            f"The {word} stop {contract.price(price or 0)} is not {_beyond(side)} the market, "
+            f"{contract.price(request.reference or 0)}: a {word} stop must lie {_beyond(side)} it."
         )
-    value = f"{word} {kind}" if price is None else f"{word} {kind} {contract.price(price)!s}"
-    if text:
-        report.fail(Code.BAD_PRICE, f"{word} price", value, "right side of the market", text)
-        good = False
     else:
-        report.rule(f"{word} price", value, "right side of the market")
+        report.rule(name, value, limit)
+        return True
+    report.fail(Code.BAD_PRICE, name, value, limit, text)
+    return False
+
+
+def _stop(report: Report, side: EntrySide) -> bool:
+    name, value = f"{side.side.word} stop loss", f"{side.stop_ticks} ticks"
     if limits.MIN_STOP_TICKS <= side.stop_ticks <= limits.MAX_DISTANCE_TICKS:
-        report.rule(f"{word} stop loss", f"{side.stop_ticks} ticks", _STOP_LOSSES)
-    else:
-        text = _bad_stop(side, word)
-        report.fail(Code.BAD_STOP, f"{word} stop loss", f"{side.stop_ticks} ticks", _STOP_LOSSES, text)
-        good = False
-    if side.target_ticks is None:
+        report.rule(name, value, _STOP_LOSSES)
+        return True
+    report.fail(Code.BAD_STOP, name, value, _STOP_LOSSES, _bad_stop(side, side.side.word))
+    return False
+
+
+def _target(report: Report, side: EntrySide) -> bool:
+    word, ticks = side.side.word, side.target_ticks
+    if ticks is None:
         report.rule(f"{word} target", "none", "optional", None)
-    elif 1 <= side.target_ticks <= limits.MAX_DISTANCE_TICKS:
-        report.rule(f"{word} target", f"{side.target_ticks} ticks", "beyond the entry")
-    else:
-        text = f"The target of the {word} is {side.target_ticks} ticks away: it must lie {beyond} the entry."
-        report.fail(Code.BAD_TARGET, f"{word} target", f"{side.target_ticks} ticks", "beyond the entry", text)
-        good = False
-    return good
+        return True
+    if 1 <= ticks <= limits.MAX_DISTANCE_TICKS:
+        report.rule(f"{word} target", f"{ticks} ticks", "beyond the entry")
+        return True
+    text = f"The target of the {word} is {ticks} ticks away: it must lie {_beyond(side)} the entry."
+    report.fail(Code.BAD_TARGET, f"{word} target", f"{ticks} ticks", "beyond the entry", text)
+    return False
+
+
+def _beyond(side: EntrySide) -> str:
+    return "above" if side.side is Side.BUY else "below"
 
 
 def _is_ahead(side: EntrySide, reference: int | None) -> bool:

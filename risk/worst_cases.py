@@ -33,14 +33,19 @@ class WorstCase:
 
 def worst_case(book: Tally) -> WorstCase | None:
     """Return what everything in `book` can lose, None if a stop is missing or the costs of a product are unknown."""
-    if book.unstopped is not None or not book.symbols.keys() <= ROUND_TURN.keys():
+    if book.unstopped is not None:
         return None
-    turns = sum([_TURN_MICROS[symbol] * count for symbol, count in book.symbols.items()])
-    held = sum([_TURN_MICROS[symbol] * count for symbol, count in book.held.items()])
+    turns = held = 0
+    try:
+        for symbol, count in book.symbols.items():
+            turns += _TURN_MICROS[symbol] * count
+    except KeyError:
+        return None
+    for symbol, count in book.held.items():
+        held += _TURN_MICROS[symbol] * count
     exits = held // 2
-    return WorstCase(
-        *(Decimal(micros).scaleb(-6) for micros in (book.positions + exits, exits, book.orders + turns - held))
-    )
+    positions, orders = book.positions + exits, book.orders + turns - held
+    return WorstCase(Decimal(positions).scaleb(-6), Decimal(exits).scaleb(-6), Decimal(orders).scaleb(-6))
 
 
 def loss_a_contract(contract: Contract, sides: Iterable[EntrySide], *, slippage: int) -> Decimal:
