@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from market.contracts import Contract as Spec
-from market.orders import LIVE, OrderStatus, OrderType, Role, Side
+from market.orders import OrderStatus, OrderType, Role, Side
 from risk.exposures import Exposure
 from tradingbot.models import Contract, Order, Position
 from tradingbot.operations import statements
@@ -20,7 +20,6 @@ _PROTECTING = (OrderStatus.WORKING, OrderStatus.PARTIAL)
 _ABANDONED, _SUSPENDED, _UNKNOWN = OrderStatus.ABANDONED, OrderStatus.SUSPENDED, OrderStatus.UNKNOWN
 _ENTRY, _PROTECTS = Role.ENTRY, (Role.STOP, Role.EXTERNAL)
 _SIDES = {side.value: side for side in Side}
-_LIVE = [status.value for status in LIVE]
 
 
 class Entry(NamedTuple):
@@ -69,7 +68,7 @@ class OpenPosition(NamedTuple):
 AnyOrder: TypeAlias = Order | LiveOrder
 AnyPosition: TypeAlias = Position | OpenPosition
 
-_ORDERS = """
+_ORDERS = f"""
 SELECT o.id, o.contract_id, o.strategy_id, o.session_date, o.role, o.side, o.type, o.status, o.quantity, o.filled,
     o.stop_ticks, o.stop_price, o.oco_group,
     c.broker_contract_id, c.symbol, c.tick_size, c.tick_value,
@@ -78,8 +77,8 @@ FROM tradingbot_order o
 JOIN tradingbot_contract c ON c.id = o.contract_id
 LEFT JOIN tradingbot_order p ON p.id = o.parent_id
 WHERE o.account_id = %(account)s
-  AND (o.status = ANY(%(live)s) OR (o.status = 'abandoned' AND o.role = 'entry'))
-"""
+  AND (o.status IN ({statements.LIVE}) OR (o.status = 'abandoned' AND o.role = 'entry'))
+"""  # noqa: S608
 _POSITIONS = """
 SELECT p.contract_id, p.quantity, p.broker_quantity, p.average_price,
     c.broker_contract_id, c.symbol, c.tick_size, c.tick_value
@@ -92,7 +91,7 @@ def live_orders(account_id: int) -> list[LiveOrder]:
     """Return the orders of the account that may still fill, and entries whose end is not proven."""
     return [
         LiveOrder._make((*row[:13], _spec(*row[13:17]), Entry._make(row[17:]) if row[17] is not None else None))
-        for row in statements.rows(_ORDERS, {"account": account_id, "live": _LIVE})
+        for row in statements.rows(_ORDERS, {"account": account_id})
     ]
 
 

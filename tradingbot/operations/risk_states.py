@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from market.orders import ENTRY_TAKEN, LIVE, Role, Side
+from market.orders import ENTRY_TAKEN, Role, Side
 from market.sessions import Session, flat_by, trade_date_of
 from risk import drawdown, limits, rulebook
 from risk.gate import RiskState
@@ -18,7 +18,6 @@ from tradingbot.operations import bars, books, rule_states, statements, strategy
 
 TOKEN_LASTS = 24 * 3600.0  # seconds of machine time
 _LATENCY = 5.0  # machine seconds that fetching and deciding may take on top of the age that prices may have
-_LIVE = [status.value for status in LIVE]
 
 
 def risk_state(account: Account, contract: Contract | None, strategy: Strategy | None, *, now: datetime) -> RiskState:
@@ -153,7 +152,7 @@ class _Facts:
     session: Session | None
 
 
-_FACTS = """
+_FACTS = f"""
 SELECT
     extract(epoch FROM statement_timestamp() - %(read_at)s::timestamptz)::float,
     (SELECT covered_until FROM tradingbot_barday WHERE contract_id = %(contract)s ORDER BY trade_date DESC LIMIT 1),
@@ -166,11 +165,11 @@ SELECT
        AND created_at > %(minute_ago)s),
     (SELECT count(*) FROM tradingbot_account other
      WHERE other.login_id = %(login)s AND other.id <> %(account)s AND (
-         EXISTS (SELECT 1 FROM tradingbot_order o WHERE o.account_id = other.id AND o.status = ANY(%(live)s))
+         EXISTS (SELECT 1 FROM tradingbot_order o WHERE o.account_id = other.id AND o.status IN ({statements.LIVE}))
          OR EXISTS (SELECT 1 FROM tradingbot_position p
                     WHERE p.account_id = other.id AND (p.quantity <> 0 OR p.broker_quantity <> 0)))),
-    EXISTS (SELECT 1 FROM tradingbot_order
-            WHERE account_id = %(account)s AND (status = ANY(%(live)s) OR (status = 'abandoned' AND role = 'entry'))),
+    EXISTS (SELECT 1 FROM tradingbot_order WHERE account_id = %(account)s
+            AND (status IN ({statements.LIVE}) OR (status = 'abandoned' AND role = 'entry'))),
     EXISTS (SELECT 1 FROM tradingbot_position
             WHERE account_id = %(account)s AND (quantity <> 0 OR broker_quantity <> 0)),
     (SELECT max(trade_date) FROM tradingbot_calendarday),
@@ -182,7 +181,7 @@ LEFT JOIN tradingbot_overallstate overall ON overall.id = 1
 LEFT JOIN tradingbot_calendarday day ON day.opens_at <= %(now)s AND day.closes_at > %(now)s
 ORDER BY day.trade_date
 LIMIT 1
-"""
+"""  # noqa: S608
 
 
 def _facts(account: Account, contract: Contract | None, trade_date: date, now: datetime) -> _Facts:
@@ -198,7 +197,6 @@ def _facts(account: Account, contract: Contract | None, trade_date: date, now: d
         "trade_date": trade_date,
         "minute_ago": now - timedelta(minutes=1),
         "now": now,
-        "live": _LIVE,
     }
     (row,) = statements.rows(_FACTS, values)
     session = Session(*row[12:]) if row[12] else None

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from market.orders import LIVE, OrderStatus, Side
+from market.orders import Side
 from risk import progress
 from risk.consistency import Days
 from risk.news import Window, firm_window
@@ -18,11 +18,9 @@ from risk.rulebook import Rulebook, RulebookInvalid
 from tradingbot.models import Account, NewsEvent
 from tradingbot.operations import rulebooks, rules, statements
 
-_LIVE = [status.value for status in LIVE]
-_WAITING = [OrderStatus.NEW.value, OrderStatus.SENDING.value, OrderStatus.WORKING.value]
 _DAY = timedelta(days=1)
 
-_FACTS = """
+_FACTS = f"""
 SELECT
     (SELECT md5(string_agg(rule::text, '|' ORDER BY id)) FROM tradingbot_rule rule),
     (SELECT problems::json FROM tradingbot_rulebookload ORDER BY id DESC LIMIT 1),
@@ -47,17 +45,17 @@ SELECT
          UNION SELECT account_id, contract_id, sign(broker_quantity)::int, true, NULL
          FROM tradingbot_position WHERE broker_quantity <> 0
          UNION SELECT account_id, contract_id, side::int, false,
-             CASE WHEN count(*) FILTER (WHERE type = 'stop' AND filled = 0 AND status = ANY(%(waiting)s))
+             CASE WHEN count(*) FILTER (WHERE type = 'stop' AND filled = 0 AND status IN ('new', 'sending', 'working'))
                        OVER (PARTITION BY oco_group) = 2 AND oco_group IS NOT NULL THEN stop_price::text END
          FROM tradingbot_order
          WHERE role = 'entry'
-           AND (status = ANY(%(live)s) OR (status = 'abandoned' AND session_date = %(trade_date)s))
+           AND (status IN ({statements.LIVE}) OR (status = 'abandoned' AND session_date = %(trade_date)s))
      ) found
      JOIN tradingbot_account account ON account.id = found.account_id AND account.id <> %(account)s
      JOIN tradingbot_login login ON login.id = account.login_id
      JOIN tradingbot_contract contract ON contract.id = found.contract_id
      WHERE login.venue = %(venue)s)
-"""
+"""  # noqa: S608
 
 
 def rule_state(account: Account, *, trade_date: date, now: datetime) -> RuleState:
@@ -67,8 +65,6 @@ def rule_state(account: Account, *, trade_date: date, now: datetime) -> RuleStat
         "venue": account.login.venue,
         "trade_date": trade_date,
         "now": now,
-        "live": _LIVE,
-        "waiting": _WAITING,
     }
     (row,) = statements.rows(_FACTS, values)
     digest, wrong, overrides, personal, events, ended, trades, elsewhere = row
