@@ -31,6 +31,7 @@ app.conf.update(
     task_routes={f"tradingbot.tasks.{name}.*": {"queue": name, "routing_key": name} for name in QUEUES},
     task_serializer="json",
     task_ignore_result=True,
+    result_backend_thread_safe=True,  # there is none: that is found out once a process, not once a thread
     task_acks_late=False,
     task_reject_on_worker_lost=False,
     task_publish_retry=True,

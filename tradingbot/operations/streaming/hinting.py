@@ -46,6 +46,7 @@ class Hinter:
         self._given.put(((task, tuple(sorted(ids.items()))), caused_at))
 
     def _work(self) -> None:
+        self._open()
         waiting: dict[Key, float] = {}
         last: dict[Key, float] = {}
         ending = False
@@ -68,6 +69,17 @@ class Hinter:
                 self.seconds.append(max(0.0, time.monotonic() - since))
             if len(last) > 1000:
                 last = {key: at for key, at in last.items() if now - at < GAP}
+
+    def _open(self) -> None:
+        """Load and connect what publishing needs: the first hint would wait for it."""
+        try:
+            _ = app.backend  # looked for on first use
+            with app.producer_pool.acquire(block=True) as producer:
+                producer.connection.ensure_connection(max_retries=1)
+                for queue in app.amqp.queues.values():
+                    producer.maybe_declare(queue)
+        except (OperationalError, ConnectionError, OSError) as error:
+            log.warning("no queues yet, the first hint looks for them again: %s", error)
 
     def _publish(self, key: Key) -> None:
         name, ids = f"tradingbot.tasks.{key[0]}", dict(key[1])
