@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
+from kombu import pools
 
+from tradingbot.celery_app import app
 from tradingbot.operations.streaming.hinting import Hinter
 from tradingbot.queues import redis
 
@@ -13,6 +15,8 @@ pytestmark = pytest.mark.usefixtures("broker_queues")
 
 
 def test_the_queues_are_there_before_the_first_hint():
+    pools.reset()
+    app._after_fork()  # as in a process that has published nothing
     hinter = Hinter()
     hinter.start()
     hinter.stop()
