@@ -28,9 +28,7 @@ def record(account: Account, report: FillReport, *, now: datetime) -> bool:
     """
     contract = Contract.objects.get(venue=account.venue, broker_contract_id=report.contract_id)
     with transaction.atomic():
-        Position.objects.get_or_create(account=account, contract=contract)
-        position = Position.objects.select_for_update(of=("self",)).get(account=account, contract=contract)
-        position.contract = contract
+        position = _locked(account, contract)
         known = Fill.objects.filter(account=account, broker_trade_id=report.id).first()
         if known is not None:
             return _correct(known, position, report, now)
@@ -69,6 +67,16 @@ def record(account: Account, report: FillReport, *, now: datetime) -> bool:
         point("book.before_commit")
     point("book.after_commit")
     return True
+
+
+def _locked(account: Account, contract: Contract) -> Position:
+    rows = Position.objects.select_for_update(of=("self",)).filter(account=account, contract=contract)
+    position = rows.first()
+    if position is None:
+        Position.objects.get_or_create(account=account, contract=contract)
+        position = rows.get()
+    position.contract = contract
+    return position
 
 
 def _fill_order(order: Order, fill: Fill, now: datetime) -> None:
