@@ -19,7 +19,7 @@ import psutil
 
 from benchmarks import stack
 
-RATE, SECONDS = 6000, 10
+RATE, SECONDS = 6000, 40  # for two hundred hints: the 99th of fewer than a hundred would be the slowest
 QUIET, FLOODED = 40, 30
 GOALS = {"quotes_s": 5000, "write_p99_ms": 10, "hint_p99_ms": 10, "fill_p50_ms": 50, "fill_p99_ms": 250}
 SYMBOLS = ("MES", "M2K", "MYM")
@@ -27,8 +27,8 @@ CLOCK = "2026-11-18T10:30:03-05:00@1x"
 
 
 def main() -> int:
-    decode, ratio = _decoding()
     with stack.servers(CLOCK):
+        decode, ratio = _decoding()
         os.environ["PYTHONPATH"] = str(stack.ROOT)
         from tradingbot.clock import clock
 

@@ -76,6 +76,7 @@ class Feed:
         self._changed: dict[str, tuple[Quote, float]] = {}
         self._filled = asyncio.Event()
         self._told_at = float("-inf")
+        self._believed = now()  # what is not later needs no look at the clock
 
     def watch(self, contracts: list[Contract], at: float | None) -> None:
         """Watch exactly these; new ones are seen whole from epoch second `at` on, None while not connected."""
@@ -145,7 +146,10 @@ class Feed:
 
     def _believe(self, at: datetime) -> None:
         """Raise ValueError for an event from the future."""
-        if at - self._now() > _MOST_AHEAD:
+        if at <= self._believed:
+            return
+        self._believed = self._now() + _MOST_AHEAD
+        if at > self._believed:
             raise ValueError(f"it is of {at:%Y-%m-%d %H:%M:%S} UTC, our clock says {self._now():%Y-%m-%d %H:%M:%S}")
 
     def close_minutes(self, now: float) -> None:
