@@ -26,7 +26,7 @@ from brokers.simulated.engine import Venue
 from brokers.simulated.ledger import Ledger
 from tests.factories import NOW, AccountFactory, ContractFactory, StrategyFactory
 from tests.markets import DrawnMarket
-from tradingbot.models import Account, Contract, Login, OverallState, Rule, Strategy
+from tradingbot.models import Account, Contract, Login, OverallState, Strategy
 from tradingbot.operations import rulebooks, venues
 from tradingbot.operations.bars import storing
 from tradingbot.queues import redis
@@ -166,19 +166,6 @@ def _delete_every_row(self: TransactionTestCase) -> None:
 
 
 TransactionTestCase._fixture_teardown = _delete_every_row  # type: ignore[method-assign]
-
-
-@pytest.fixture(autouse=True)
-def the_rulebook_is_loaded(request: pytest.FixtureRequest) -> None:
-    """As every start does; a test of transactions leaves every table empty."""
-    marker = request.node.get_closest_marker("django_db")
-    named = {"db", "transactional_db"} & {*request.fixturenames}
-    if marker is None and not named:
-        return
-    with_commits = "transactional_db" in named or (marker is not None and marker.kwargs.get("transaction"))
-    request.getfixturevalue("transactional_db" if with_commits else "db")
-    if not Rule.objects.exists():
-        rulebooks.load(now=NOW)
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ The user's own settings are taken out of the environment, test secrets put in, o
 from __future__ import annotations
 
 import fcntl
+import gc
 import ipaddress
 import os
 import re
@@ -25,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 GIVEN = ("DATABASE_URL", "REDIS_URL", "VAR_DIR")
 HOSTING = ("TRADINGBOT_CLOCK", "PORT", "RAILWAY_ENVIRONMENT", "DYNO", "FLY_APP_NAME")
 SECRETS = {"SECRET_KEY": "secret of the tests", "ENCRYPTION_KEY": "key of the tests", "ADMIN_PASSWORD": "password"}
+
+gc.set_threshold(50_000, 20, 100)  # thousands of collected tests stay: looking them all through again costs a quarter
 
 
 class NetworkRefusedError(RuntimeError):
@@ -90,6 +93,11 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
             early_config.add_cleanup(_stop_when_last(var))
         _take_a_redis_of_its_own(var)
     return (yield)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 def _spare_the_disk(database: str) -> None:
