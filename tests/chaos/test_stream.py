@@ -118,6 +118,7 @@ def test_events_come_twice_and_shuffled_and_some_never(run: System):
     run.worker()
     run.guard()
     run.stream()
+    delivers(run)
     run.fault("hubs", lost=0.3, duplicated=0.5, reordered=0.5)
     life = Life(run)
     life.begin()
