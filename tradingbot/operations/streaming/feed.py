@@ -80,6 +80,7 @@ class Feed:
 
     def watch(self, contracts: list[Contract], at: float | None) -> None:
         """Watch exactly these; new ones are seen whole from epoch second `at` on, None while not connected."""
+        self._believed = self._now()  # our clock may have been set back
         self._contracts = {contract.broker_contract_id: contract for contract in contracts}
         self._specs = {key: contract.spec for key, contract in self._contracts.items()}
         self.ages.watch(self._contracts, time.monotonic())

@@ -22,14 +22,16 @@ class Heard:
     def __init__(self) -> None:
         self.prices: list[D | None] = []
         self.minutes: list[int] = []
+        self.at = START
+        self.contracts = [ContractFactory(broker_contract_id=MNQ)]
         self.feed = Feed(
             redis(),
-            now=lambda: START,
+            now=lambda: self.at,
             on_quote=lambda contract, quote, received: self.prices.append(quote.last),
             on_trade=lambda contract_id, price, received: self.prices.append(price),
             on_minute=lambda contract, minute: self.minutes.append(minute.opened_at),
         )
-        self.feed.watch([ContractFactory(broker_contract_id=MNQ)], START.timestamp())
+        self.feed.watch(self.contracts, START.timestamp())
 
     def quote(self, at: datetime, price: float) -> None:
         self._event("GatewayQuote", {"lastPrice": price, "lastUpdated": at.isoformat(), "timestamp": at.isoformat()})
@@ -64,3 +66,13 @@ def test_an_event_from_the_future_ends_no_minutes_and_is_left_out(heard: Heard):
     assert heard.prices == [20_000]
     assert heard.minutes == []
     assert heard.feed.counts.unreadable == 2
+
+
+def test_when_our_clock_is_set_back_what_was_believed_before_is_asked_about_again(heard: Heard):
+    heard.at = START + timedelta(hours=1)
+    heard.quote(START + timedelta(hours=1), 20_000)
+    heard.at = START
+    heard.feed.watch(heard.contracts, START.timestamp())  # as every second
+    heard.quote(START + timedelta(hours=1), 20_001)
+    heard.quote(START + timedelta(seconds=30), 20_002)
+    assert heard.prices == [20_000, 20_002]
