@@ -115,13 +115,13 @@ def booked_until(account: Account, day: date) -> Decimal:
 
 def _open_part(position: Position, day: date) -> Decimal:
     """Return what the venue has realised more than our trades, while contracts are open at the end of `day`."""
-    rows = [fill for fill in trades.unsettled(position) if fill.session_date <= day]
-    kept = keep(map(trades.owned, rows), ended=day)
+    rows = [row for row in trades.unsettled(position) if row.owned.session <= day]
+    kept = keep((row.owned for row in rows), ended=day)
     if not kept.quantities:
         return Decimal(0)
     point_value = position.contract.spec.point_value
     closed = sum((one.turn.net(point_value) for one in kept.trades), Decimal(0))
-    return owed_by_venue((fill.execution for fill in rows), point_value) - closed
+    return owed_by_venue((row.execution for row in rows), point_value) - closed
 
 
 def _anchor(account: Account, day: date) -> Anchor | None:

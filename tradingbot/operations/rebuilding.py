@@ -71,15 +71,17 @@ def _ended(now: datetime) -> date | None:
     return session.trade_date if session else None
 
 
-def _trades(position: Position, rows: list[Fill], kept: Books) -> Iterator[Trade]:
+def _trades(position: Position, rows: list[trades.Booked], kept: Books) -> Iterator[Trade]:
     """Yield the trades as they should be stored, unsaved."""
-    fills = {fill.broker_trade_id: fill for fill in rows}
+    booked = {row.execution.id: row for row in rows}
+    found = Fill.objects.filter(account=position.account_id, contract=position.contract).select_related("order")
+    fills = {fill.broker_trade_id: fill for fill in found}
     for one in kept.trades:
         pair = {"entry_fill": fills[one.turn.entry_id], "exit_fill": fills[one.turn.exit_id]}
-        yield Trade(**trades.values(position, one, fills), **pair)
+        yield Trade(**trades.values(position, one, booked), **pair)
 
 
-def _of_position(position: Position, fills: list[Fill]) -> list[Change]:
+def _of_position(position: Position, fills: list[trades.Booked]) -> list[Change]:
     booked = book(fill.execution for fill in fills)
     stored = Position.objects.get(pk=position.pk)
     average = booked.average_price.quantize(Decimal("1e-9"))

@@ -13,6 +13,10 @@ from market.performance import Day
 from tradingbot.models import DayResult, Trade
 
 _ORDERED = ("exited_at", "pk")
+_NEEDED = (
+    "quantity", "gross", "fees", "commissions", "net", "entered_at", "exited_at", "entry_fill__order__stop_ticks",
+    "contract__broker_contract_id", "contract__symbol", "contract__tick_size", "contract__tick_value",
+)  # fmt: skip
 _LOCK = 7_310_007  # of PostgreSQL, with the account's id: until the end of the transaction
 
 
@@ -39,8 +43,8 @@ def update(account_id: int, changed: Iterable[Key]) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, account_id % 2**31])
     for strategy_id, session_date in changed:
         where: dict[str, Any] = {"account_id": account_id, "strategy_id": strategy_id, "session_date": session_date}
-        trades = Trade.objects.filter(**where).select_related("entry_fill__order", "contract").order_by(*_ORDERED)
-        found = day(session_date, trades)
+        trades = Trade.objects.filter(**where).select_related("entry_fill__order", "contract").only(*_NEEDED)
+        found = day(session_date, trades.order_by(*_ORDERED))
         if found is None:
             DayResult.objects.filter(**where).delete()
         else:
@@ -64,7 +68,7 @@ def day(session_date: date, trades: Iterable[Trade]) -> Day | None:
     if not rows:
         return None
     nets = list(_by_entry(rows).values())
-    risks = [risk for trade in rows if (risk := _risk(trade)) is not None]
+    risks = [(entry_of(trade), risk) for trade in rows if (risk := _risk(trade)) is not None]
     gross, costs = sum((t.gross for t in rows), Decimal(0)), sum((t.fees + t.commissions for t in rows), Decimal(0))
     total = low = Decimal(0)
     for trade in rows:
@@ -81,8 +85,8 @@ def day(session_date: date, trades: Iterable[Trade]) -> Day | None:
         gain=sum((net for net in nets if net > 0), Decimal(0)),
         loss=sum((net for net in nets if net < 0), Decimal(0)),
         low=low,
-        risk=sum(risks, Decimal(0)),
-        risked=len({entry_of(trade) for trade in rows if _risk(trade) is not None}),
+        risk=sum((risk for _, risk in risks), Decimal(0)),
+        risked=len({entry for entry, _ in risks}),
         held=held((trade.entered_at, trade.exited_at) for trade in rows),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -11,13 +12,37 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from market.books import BY_HAND, Books, Owned, OwnedTurn, keep
-from market.orders import Role
-from market.positions import book
-from tradingbot.models import Fill, Order, Position, Trade
-from tradingbot.operations import results
+from market.orders import Role, Side
+from market.positions import Execution, book
+from tradingbot.models import Position, Trade
+from tradingbot.operations import results, statements
 
 _CENT = Decimal("0.01")
 COMPARED = ("strategy_id", "session_date", "quantity", "exit_price", "fees", "commissions", "net", "exit_role")
+
+_UNSETTLED = f"""
+SELECT fill.id, fill.broker_trade_id, fill.at, fill.side, fill.quantity, fill.price, fill.fees, fill.commissions,
+    fill.session_date, coalesce(entry.strategy_id, CASE entry.role WHEN 'entry' THEN {BY_HAND} END), own.role
+FROM tradingbot_fill fill
+LEFT JOIN tradingbot_order own ON own.id = fill.order_id
+LEFT JOIN tradingbot_order entry ON entry.id = coalesce(own.parent_id, own.id)
+WHERE fill.account_id = %(account)s AND fill.contract_id = %(contract)s AND NOT fill.voided
+    AND fill.at >= coalesce(%(since)s::timestamptz, '-infinity')
+ORDER BY fill.at, fill.broker_trade_id
+"""  # noqa: S608  a constant
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A fill that counts: the id of its row, what the books need of it, the role of its order (None: of no order)."""
+
+    pk: int
+    owned: Owned
+    role: Role | None
+
+    @property
+    def execution(self) -> Execution:
+        return self.owned.execution
 
 
 def rebuild(position: Position, *, since: datetime | None = None, ended: date | None = None) -> None:
@@ -31,28 +56,22 @@ def rebuild(position: Position, *, since: datetime | None = None, ended: date | 
     if since is not None and position.booked_from is not None and since < position.booked_from:
         position.booked_from = None
     rows = unsettled(position)
-    kept = keep(map(owned, rows), ended=ended)
+    kept = keep((row.owned for row in rows), ended=ended)
     _write_position(position, rows, kept)
     results.update(position.account_id, _write_trades(position, rows, kept))
 
 
-def owned(fill: Fill) -> Owned:
-    """Return the fill with its owner: the strategy of its order; nobody's, if no strategy and no entry explains it."""
-    return Owned(fill.execution, _owner(fill.order), fill.session_date)
-
-
-def turns(position: Position, *, ended: date | None = None) -> tuple[list[Fill], Books]:
+def turns(position: Position, *, ended: date | None = None) -> tuple[list[Booked], Books]:
     """Return all fills of the position's contract that count, and what they make."""
     position.booked_from = None
     rows = unsettled(position)
-    return rows, keep(map(owned, rows), ended=ended)
+    return rows, keep((row.owned for row in rows), ended=ended)
 
 
-def values(position: Position, one: OwnedTurn, fills: dict[int, Fill]) -> dict[str, Any]:
+def values(position: Position, one: OwnedTurn, fills: dict[int, Booked]) -> dict[str, Any]:
     """Return the columns of the trade that a round turn is."""
     turn = one.turn
     gross = turn.gross(position.contract.spec.point_value).quantize(_CENT, ROUND_HALF_UP)
-    leaving = fills[turn.exit_id].order
     return {
         "account_id": position.account_id,
         "contract": position.contract,
@@ -68,44 +87,50 @@ def values(position: Position, one: OwnedTurn, fills: dict[int, Fill]) -> dict[s
         "fees": turn.fees,
         "commissions": turn.commissions,
         "net": gross - turn.fees - turn.commissions,
-        "exit_role": Role.EXIT if one.crossed else leaving.role if leaving else Role.EXTERNAL,
+        "exit_role": Role.EXIT if one.crossed else fills[turn.exit_id].role or Role.EXTERNAL,
     }
 
 
-def unsettled(position: Position) -> list[Fill]:
-    """Return the fills that count of the time since the account was last flat at a session's end, oldest first."""
-    found = Fill.objects.filter(account=position.account_id, contract=position.contract, voided=False)
-    if position.booked_from is not None:
-        found = found.filter(at__gte=position.booked_from)
-    return list(found.select_related("order__parent").order_by("at", "broker_trade_id"))
+def unsettled(position: Position) -> list[Booked]:
+    """Return the fills that count of the time since the account was last flat at a session's end, oldest first.
+
+    A fill is its strategy's: the one of its order, or of the entry that its order protects. It is nobody's when no
+    strategy and no entry explains it.
+    """
+    values = {"account": position.account_id, "contract": position.contract_id, "since": position.booked_from}
+    return [
+        Booked(
+            pk,
+            Owned(Execution(id_, at, Side(side), quantity, price.normalize(), fees, commissions), owner, session),
+            None if role is None else Role(role),
+        )
+        for pk, id_, at, side, quantity, price, fees, commissions, session, owner, role in statements.rows(
+            _UNSETTLED, values
+        )
+    ]
 
 
-def _owner(order: Order | None) -> int | None:
-    if order is None:
-        return None
-    entry = order.parent or order
-    if entry.strategy_id is not None:
-        return entry.strategy_id
-    return BY_HAND if entry.role == Role.ENTRY else None
+def _write_position(position: Position, rows: Sequence[Booked], kept: Books) -> None:
+    booked = book(row.execution for row in rows)
+    changed: dict[str, Any] = {
+        "quantity": booked.quantity,
+        "average_price": booked.average_price,
+        "opened_at": None,
+        "booked_from": rows[kept.settled].execution.at if kept.settled else position.booked_from,
+    }
+    if booked.open_lots:
+        oldest, _, _ = booked.open_lots[0]
+        changed["opened_at"] = next(row.execution.at for row in rows if row.execution.id == oldest)
+    if not position.quantity or not booked.quantity:
+        changed |= {"exposed_since": Now() if booked.quantity else None, "unprotected_since": None}
+    Position.objects.filter(pk=position.pk).update(**changed)
+    for name in ("quantity", "average_price", "opened_at", "booked_from"):
+        setattr(position, name, changed[name])
 
 
-def _write_position(position: Position, rows: Sequence[Fill], kept: Books) -> None:
-    booked = book(fill.execution for fill in rows)
-    was_flat = position.quantity == 0
-    position.quantity, position.average_price = booked.quantity, booked.average_price
-    opened = {fill.broker_trade_id: fill.at for fill in rows}
-    position.opened_at = opened[booked.open_lots[0][0]] if booked.open_lots else None
-    if kept.settled:
-        position.booked_from = rows[kept.settled].at
-    position.save(update_fields=["quantity", "average_price", "opened_at", "booked_from"])
-    exposed = Now() if booked.quantity else None
-    if was_flat or not booked.quantity:
-        Position.objects.filter(pk=position.pk).update(exposed_since=exposed, unprotected_since=None)
-
-
-def _write_trades(position: Position, rows: Sequence[Fill], kept: Books) -> set[results.Key]:
+def _write_trades(position: Position, rows: Sequence[Booked], kept: Books) -> set[results.Key]:
     """Write the trades that are new or not what they were; returns the days of strategies whose results changed."""
-    fills = {fill.broker_trade_id: fill for fill in rows}
+    fills = {row.execution.id: row for row in rows}
     stored = {(trade.entry_fill_id, trade.exit_fill_id): trade for trade in _stored(position, rows)}
     changed: set[results.Key] = set()
     wanted = {}
@@ -127,8 +152,9 @@ def _write_trades(position: Position, rows: Sequence[Fill], kept: Books) -> set[
     return changed
 
 
-def _stored(position: Position, rows: Sequence[Fill]) -> QuerySet[Trade]:
+def _stored(position: Position, rows: Sequence[Booked]) -> QuerySet[Trade]:
     found = Trade.objects.filter(account=position.account_id, contract=position.contract)
+    found = found.only("entry_fill_id", "exit_fill_id", *COMPARED).order_by()
     if position.booked_from is not None and rows:
-        found = found.filter(entered_at__gte=rows[0].at)
+        found = found.filter(entered_at__gte=rows[0].execution.at)
     return found

@@ -45,6 +45,19 @@ def rows() -> list[dict]:
     return [{k: v for k, v in row.items() if k != "id"} for row in (*trades_, *days)]
 
 
+def test_the_tenth_round_turn_of_a_day_takes_as_many_queries_as_the_second(
+    filling, anna, django_assert_max_num_queries
+):
+    filling.turn(anna, "100", "101")
+    with django_assert_max_num_queries(60) as few:
+        filling.turn(anna, "100", "102")
+    for _ in range(7):
+        filling.turn(anna, "100", "101")
+    with django_assert_max_num_queries(len(few)):
+        filling.turn(anna, "100", "102")
+    assert len(filling.nets(anna)) == 10
+
+
 def test_an_entry_in_parts_that_leaves_in_parts_is_one_trade_of_the_day(filling, anna):
     entry = filling.order(Role.ENTRY, BUY, 3, strategy=anna)
     filling.fill(BUY, 1, "100", order=entry)
