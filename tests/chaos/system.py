@@ -29,9 +29,11 @@ T = TypeVar("T")
 
 
 class System:
-    """Processes by name, each with its children in a group of its own."""
+    """Processes by name, each with its children in a group of its own; `fresh` ones share no memory with the zygote."""
 
-    def __init__(self, machine: Machine, var: Path, *, anchor: str = ANCHOR, speed: float = SPEED) -> None:
+    def __init__(
+        self, machine: Machine, var: Path, *, anchor: str = ANCHOR, speed: float = SPEED, fresh: bool = False
+    ) -> None:
         self.machine = machine
         self.var = var
         self.began = time.monotonic()
@@ -40,7 +42,7 @@ class System:
         self.database = machine.copy(self.name)
         self.redis = servers.start(var, database=False).redis
         self.venue_port = record.free_port()
-        self.anchor, self.speed = anchor, speed
+        self.anchor, self.speed, self.fresh = anchor, speed, fresh
         self.env = environment(var, self.database, self.redis, self.venue_port, anchor=anchor, speed=speed)
         self.pids: dict[str, int] = {}
         self._born: dict[str, float] = {}
@@ -66,8 +68,13 @@ class System:
 
     def start(self, name: str, *argv: str, module: str = "", env: dict[str, str] | None = None) -> int:
         """Start `manage.py *argv`, or a module with these arguments, as process `name`."""
-        order = {"argv": list(argv), "env": self.env | (env or {}), "log": str(self.var / f"{name}.log")}
-        self.pids[name] = self.machine.fork(order | ({"module": module} if module else {"path": "manage.py"}))
+        order = {
+            "argv": list(argv),
+            "env": self.env | (env or {}),
+            "log": str(self.var / f"{name}.log"),
+            "fresh": self.fresh,
+        } | ({"module": module} if module else {"path": "manage.py"})
+        self.pids[name] = self.machine.fork(order)
         self._born[name] = _born(self.pids[name])
         return self.pids[name]
 

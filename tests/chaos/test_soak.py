@@ -105,7 +105,7 @@ def _begun(life: Life, quantity: int) -> bool:
 
 @pytest.mark.skipif(not MINUTES, reason="`make soak MINUTES=30`")
 def test_a_soak(machine: Machine, tmp_path: Path):
-    with system(machine, tmp_path, speed=1) as run:
+    with system(machine, tmp_path, speed=1, fresh=True) as run:
         run.beat()
         run.worker(queues="critical,high,low", children=2)
         run.guard()

@@ -1,6 +1,7 @@
 """Our processes from a fork: the libraries are loaded once, everything that reads the environment in each process anew.
 
-Reads one JSON object a line from stdin (`module` or `path`, `argv`, `env`, `log`), answers with the process id.
+Reads one JSON object a line from stdin (`module` or `path`, `argv`, `env`, `log`), answers with the process id. With
+`fresh` the process loads everything itself: a fork's memory of its own grows by whatever shared page it writes to.
 """
 
 from __future__ import annotations
@@ -96,9 +97,12 @@ def _become(order: dict[str, object]) -> None:
         null = os.open(os.devnull, os.O_RDONLY)
         for target, source in ((0, null), (1, log), (2, log)):
             os.dup2(source, target)
+        os.chdir(ROOT)
+        if order["fresh"]:
+            program = [str(order["path"])] if "path" in order else ["-m", str(order["module"])]
+            os.execve(sys.executable, [sys.executable, *program, *order["argv"]], order["env"])  # type: ignore[misc, arg-type]
         os.environ.clear()
         os.environ.update(order["env"])  # type: ignore[arg-type]
-        os.chdir(ROOT)
         sys.argv = [str(order.get("path") or order["module"]), *order["argv"]]  # type: ignore[misc]
         sys.path.insert(0, str(ROOT))
         if "path" in order:
