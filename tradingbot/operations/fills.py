@@ -37,7 +37,7 @@ def record(account: Account, report: FillReport, *, now: datetime) -> bool:
         order = (
             Order.objects.select_for_update(of=("self",))
             .filter(account=account, broker_order_id=report.order_id)
-            .select_related("contract", "strategy")
+            .select_related("strategy")
             .first()
         )
         paid = costs.of(report, contract.symbol)
@@ -57,6 +57,7 @@ def record(account: Account, report: FillReport, *, now: datetime) -> bool:
             estimated=paid.estimated,
         )
         if order is not None:
+            order.contract = contract
             _fill_order(order, fill, now)
         trades.rebuild(position, since=fill.at)
         _announce(fill, position, now)
