@@ -21,14 +21,20 @@ load(
         "tradingbot.urls",
         "tradingbot.schedule",
         "tradingbot.operations.streaming.running",
+        "tradingbot.supervisor.launching",
+        "celery.app.routes",
         "celery.apps.beat",
         "celery.concurrency.prefork",
+        "celery.worker.control",
+        "celery.worker.loops",
         "kombu.transport.redis",
         "psycopg",
         "django.db.backends.postgresql.base",
         "talib",
         "uvicorn.main",
         "uvicorn.protocols.http.httptools_impl",
+        "uvicorn.protocols.websockets.websockets_sansio_impl",
+        "uvloop",
     ]
 )
 gc.collect()

@@ -46,10 +46,11 @@ def load(modules: list[str]) -> None:
     """Import what children will need before they are forked, so that they share it.
 
     TA-Lib loads pandas to take its series, httpx rich for its command line: 25 and 4 MB for what we never use.
+    `limits` loads its storage with the first request only, and `valkey` along with it: 5 MB for each child.
     """
     django.setup()
     with _unseen("pandas", "rich"):
-        for module in modules:
+        for module in (*modules, "limits.storage", "valkey"):
             import_module(module)
 
 
