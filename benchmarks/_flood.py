@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tradingbot.clock import clock
 
+LEDGER = "flood.sqlite3"
 TICK = 0.002  # seconds between two bursts
 END, AT = "\x1e", "@at"
 
@@ -109,7 +110,7 @@ def main() -> None:
     from brokers.simulated.ledger import Ledger
     from brokers.simulated.server import create_app
 
-    venue = Venue(Ledger(Path(os.environ["VAR_DIR"]) / "flood.sqlite3"), GeneratedMarket(7), Behaviour())
+    venue = Venue(Ledger(Path(os.environ["VAR_DIR"]) / LEDGER), GeneratedMarket(7), Behaviour())
     venue.open_account("50KTC-V2-DEMO-1", Decimal(50_000), clock.now())
     app = create_app(venue, clock.now, speed=30)  # the budget of requests is not what is measured
     app.router.routes.insert(0, WebSocketRoute("/hubs/market", market))
