@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _KEPT = int(quotes.KEPT * 1000)
 _PAUSE = 0.5
-_APART = 0.003  # machine seconds between two writes: under a flood one takes the newest of many quotes along
+_APART = 0.005  # machine seconds between two writes: under a flood one takes the newest of many quotes along
 _SETTLE = 0.25  # market seconds for trades on their way after a minute's end
 _MOST_AHEAD = timedelta(minutes=1)  # of our clock; a later time would end minutes that nobody has seen
 
