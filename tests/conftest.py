@@ -33,6 +33,16 @@ from tradingbot.queues import redis
 
 MADE_ONCE = ("django_migrations", "django_content_type", "auth_permission")
 """Tables that are filled with the database and that no test writes."""
+WAITING = (
+    "tests/brokers/test_budget_processes.py",
+    "tests/test_day.py",
+    "tests/tradingbot/guard/",
+    "tests/tradingbot/management/test_stopping.py",
+    "tests/tradingbot/test_processes.py",
+    "tests/tradingbot/test_servers.py",
+    "tests/tradingbot/test_supervisor.py",
+)
+"""Where tests wait for processes and real seconds; all others keep a processor busy."""
 BY_CASE = {"tests/backtest/test_parity.py"}
 """Files that live through something long once a case, for several tests."""
 
@@ -210,11 +220,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | 
             file, _, test = nodeid.partition("::")
             return file + test[test.find("[") :] if file in BY_CASE else file
 
+        def _assign_work_unit(self, node: Any) -> None:
+            """Let every second process begin with what waits: beside it the others have a processor each."""
+            begins_with_waiting = self.nodes.index(node) % 2 == 0
+            for file in self.workqueue:
+                if file.startswith(WAITING) is begins_with_waiting:
+                    self.workqueue.move_to_end(file, last=False)
+                    break
+            super()._assign_work_unit(node)
+
     config.option.loadscopereorder = False
     return Scheduling(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return one process more than there are processors: the tests of real processes wait more than they compute."""
-    return (os.cpu_count() or 1) + 1
+    """Return twice as many as there are processors: half of them wait more than they compute, see `WAITING`."""
+    return 2 * (os.cpu_count() or 1)
