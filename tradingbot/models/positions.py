@@ -9,7 +9,6 @@ from django.db import models
 from django.db.models.functions import Now
 
 from market.orders import Role, Side
-from market.positions import Execution
 from tradingbot.models import fields
 from tradingbot.models.accounts import Account
 from tradingbot.models.contracts import Contract
@@ -58,19 +57,6 @@ class Fill(models.Model):
         """Return by how many points it filled worse than its order intended, None where that is not known."""
         intended = self.order.intended if self.order else None
         return None if intended is None else (self.price - intended) * self.side
-
-    @property
-    def execution(self) -> Execution:
-        """Return the fill as the FIFO arithmetic needs it; two of one instant are in the venue's order."""
-        return Execution(
-            self.broker_trade_id,
-            self.at,
-            Side(self.side),
-            self.quantity,
-            self.price.normalize(),
-            self.fees,
-            self.commissions,
-        )
 
 
 class Position(models.Model):

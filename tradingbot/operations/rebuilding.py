@@ -81,8 +81,8 @@ def _trades(position: Position, rows: list[trades.Booked], kept: Books) -> Itera
         yield Trade(**trades.values(position, one, booked), **pair)
 
 
-def _of_position(position: Position, fills: list[trades.Booked]) -> list[Change]:
-    booked = book(fill.execution for fill in fills)
+def _of_position(position: Position, rows: list[trades.Booked]) -> list[Change]:
+    booked = book(row.execution for row in rows)
     stored = Position.objects.get(pk=position.pk)
     average = booked.average_price.quantize(Decimal("1e-9"))
     pairs = (("quantity", stored.quantity, booked.quantity), ("average price", stored.average_price, average))

@@ -112,20 +112,19 @@ def unsettled(position: Position) -> list[Booked]:
 
 def _write_position(position: Position, rows: Sequence[Booked], kept: Books) -> None:
     booked = book(row.execution for row in rows)
-    changed: dict[str, Any] = {
+    opened = {row.execution.id: row.execution.at for row in rows}
+    columns: dict[str, Any] = {
         "quantity": booked.quantity,
         "average_price": booked.average_price,
-        "opened_at": None,
+        "opened_at": opened[booked.open_lots[0][0]] if booked.open_lots else None,
         "booked_from": rows[kept.settled].execution.at if kept.settled else position.booked_from,
     }
-    if booked.open_lots:
-        oldest, _, _ = booked.open_lots[0]
-        changed["opened_at"] = next(row.execution.at for row in rows if row.execution.id == oldest)
+    exposure: dict[str, Any] = {}
     if not position.quantity or not booked.quantity:
-        changed |= {"exposed_since": Now() if booked.quantity else None, "unprotected_since": None}
-    Position.objects.filter(pk=position.pk).update(**changed)
-    for name in ("quantity", "average_price", "opened_at", "booked_from"):
-        setattr(position, name, changed[name])
+        exposure = {"exposed_since": Now() if booked.quantity else None, "unprotected_since": None}
+    Position.objects.filter(pk=position.pk).update(**columns, **exposure)
+    for name, value in columns.items():
+        setattr(position, name, value)
 
 
 def _write_trades(position: Position, rows: Sequence[Booked], kept: Books) -> set[results.Key]:
