@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import warnings
 from contextlib import suppress
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 from billiard.util import get_pdeathsig  # type: ignore[import-untyped]
 from celery import Celery
 from celery.platforms import SecurityWarning
-from celery.signals import worker_init
+from celery.signals import task_postrun, task_prerun, worker_init
+from django.db import close_old_connections
 from kombu import Exchange, Queue
 
 from tradingbot.transport import SETTINGS
@@ -43,6 +45,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
     beat_scheduler="tradingbot.schedule:Scheduler",
+    CELERY_DB_REUSE_MAX=sys.maxsize,  # it would close the connection before and after every task; see `look_after`
     imports=[f"tradingbot.tasks.{name}" for name in QUEUES],
 )
 app.set_default()
@@ -56,3 +59,13 @@ def share_memory(**_: Any) -> None:
         get_pdeathsig()  # a child sets it when it begins, with a C parser that would otherwise take 4 MB in each
     gc.collect()
     gc.freeze()
+
+
+@task_prerun.connect
+@task_postrun.connect
+def look_after(**_: Any) -> None:
+    """Keep the database connection of a child from task to task, as Django does from request to request.
+
+    One that broke or is older than CONN_MAX_AGE is closed; the first statement of a task finds out if it is alive.
+    """
+    close_old_connections()

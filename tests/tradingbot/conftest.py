@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 from django.test import Client
 
 from tests.factories import NOW
@@ -22,6 +23,15 @@ def standing_clock(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(clock, "anchor", Anchor(NOW, 30.0))
     monkeypatch.setattr(clock, "_file", tmp_path / "clock.json")
     monkeypatch.setattr(clock, "_origin", None)
+
+
+@pytest.fixture
+def database(transactional_db) -> str:
+    """The address of the test's own database, for another process."""
+    parameters = connections["default"].get_connection_params()
+    host, port = parameters.get("host", "localhost"), parameters.get("port", 5432)
+    user, password = parameters.get("user", ""), parameters.get("password", "")
+    return f"postgres://{user}:{password}@{host}:{port}/{parameters['dbname']}"
 
 
 @pytest.fixture

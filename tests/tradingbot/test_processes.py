@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -14,9 +17,13 @@ import pytest
 from market.calendar import generate, holidays
 from tradingbot import queues
 from tradingbot.celery_app import app
+from tradingbot.models import Heartbeat
+from tradingbot.operations import statements
+from tradingbot.operations.snapshots import machine_now
 from tradingbot.processes import worker
 from tradingbot.queues import redis, waiting
 from tradingbot.schedule import Scheduler
+from tradingbot.tasks import background
 
 HOST = socket.gethostname()
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +35,10 @@ from brokers.simulated import hours
 hours.session(date(2026, 11, 18))
 """
 PAGES = ["tradingbot.urls", "rest_framework.views", "unfold.admin"]
+_OTHERS = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
 COMMAND_LINE = ["celery.bin.celery", "prompt_toolkit", "rich"]
 
 
@@ -95,6 +106,43 @@ def test_a_worker_takes_its_limits_from_its_queues(arguments, expected, monkeypa
     names = ("queues", "concurrency", "hostname", "soft_time_limit", "time_limit", "max_tasks_per_child")
     assert tuple(started[0][name] for name in names) == expected
     assert app.conf.imports == [f"tradingbot.tasks.{queue}" for queue in expected[0]]
+
+
+@pytest.fixture
+def answers(database, broker_queues, tmp_path) -> Iterator[Callable[[], int]]:
+    """Let the one child of a real worker run a task; returns which connection of PostgreSQL it used."""
+    with (tmp_path / "worker.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tradingbot.processes.worker", "-Q", "background"],
+            cwd=ROOT,
+            env=os.environ | {"DATABASE_URL": database},
+            stdout=log,
+            stderr=log,
+        )
+
+    def run() -> int:
+        since = machine_now()
+        background.canary.apply_async()
+        give_up = time.monotonic() + 60
+        while not Heartbeat.objects.filter(name="worker-background", at__gt=since).exists():
+            assert time.monotonic() < give_up, (tmp_path / "worker.log").read_text()
+            time.sleep(0.02)
+        ((pid,),) = statements.rows(_OTHERS, {})
+        return int(pid)
+
+    try:
+        run()  # its greeting comes back along with this one
+        yield run
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_a_child_keeps_its_connection_from_task_to_task_until_it_breaks(answers) -> None:
+    kept = answers()
+    assert answers() == kept
+    statements.rows("SELECT pg_terminate_backend(%(pid)s::int, 5000)", {"pid": kept})
+    assert answers() != kept
 
 
 def test_a_queue_that_is_not_ours_is_named(capsys) -> None:

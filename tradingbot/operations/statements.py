@@ -19,6 +19,7 @@ def rows(sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 
     Joins the running transaction, else it is one of its own. Raises django.db's errors.
     """
+    connection.close_if_health_check_failed()
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(sql, values, prepare=True, binary=True)

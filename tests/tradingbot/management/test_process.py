@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from django.core.management import load_command_class
-from django.db import connections
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,15 +29,6 @@ def shell(*typed: str, database: str) -> subprocess.CompletedProcess[str]:
         check=False,
         stdin=subprocess.DEVNULL,
     )
-
-
-@pytest.fixture
-def database(transactional_db) -> str:
-    """The address of the test's own database."""
-    parameters = connections["default"].get_connection_params()
-    host, port = parameters.get("host", "localhost"), parameters.get("port", 5432)
-    user, password = parameters.get("user", ""), parameters.get("password", "")
-    return f"postgres://{user}:{password}@{host}:{port}/{parameters['dbname']}"
 
 
 def test_a_script_gets_one_json_document_and_code_0(database, account):
