@@ -14,4 +14,4 @@ USER app
 VOLUME /app/var
 
 # exec, so that the process is the container's first and gets its signals; a shell only to read $PORT.
-CMD ["sh", "-c", "exec python -m uvicorn tradingbot.asgi:application --host 0.0.0.0 --port ${PORT:-8000} --lifespan off --no-access-log --timeout-graceful-shutdown 5"]
+CMD ["sh", "-c", "exec python -m tradingbot.processes.web --host 0.0.0.0 --port ${PORT:-8000}"]

@@ -51,9 +51,7 @@ class Killer:
             case "beat":
                 self.run.beat()
             case "web":
-                self.run.start(
-                    "web", "tradingbot.asgi:application", "--port", "0", "--lifespan", "off", module="uvicorn"
-                )
+                self.run.start("web", "--port", "0", module="tradingbot.processes.web")
             case _:
                 self.run.venue_again()
 

@@ -49,9 +49,8 @@ class Web:
             return None
 
     def _start(self, faults: str) -> None:
-        arguments = ("--port", str(self._port), "--lifespan", "off", "--no-access-log")
         self.run.start(
-            "web", "tradingbot.asgi:application", *arguments, module="uvicorn", env={"TRADINGBOT_FAULTS": faults}
+            "web", "--port", str(self._port), module="tradingbot.processes.web", env={"TRADINGBOT_FAULTS": faults}
         )
         wait(lambda: self.post("orders") is not None, "web", 60)
 

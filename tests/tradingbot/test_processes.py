@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
+import httpx
 import pytest
 
 from market.calendar import generate, holidays
@@ -20,7 +22,7 @@ from tradingbot.celery_app import app
 from tradingbot.models import Heartbeat
 from tradingbot.operations import statements
 from tradingbot.operations.snapshots import machine_now
-from tradingbot.processes import worker
+from tradingbot.processes import web, worker
 from tradingbot.queues import redis, waiting
 from tradingbot.schedule import Scheduler
 from tradingbot.tasks import background
@@ -56,7 +58,10 @@ COMMAND_LINE = ["celery.bin.celery", "prompt_toolkit", "rich"]
             VENUE,
             ["django.db.models", "tradingbot.models", "celery", "pandas"],
         ),
-        ("import tradingbot.asgi, tradingbot.urls", ["pandas", "talib", "flower", *COMMAND_LINE[:2]]),
+        (
+            "import tradingbot.processes.web, tradingbot.asgi, tradingbot.urls",
+            ["pandas", "talib", "flower", *COMMAND_LINE[:2]],
+        ),
     ],
     ids=["worker", "beat", "flower", "up", "venue", "web"],
 )
@@ -143,6 +148,39 @@ def test_a_child_keeps_its_connection_from_task_to_task_until_it_breaks(answers)
     assert answers() == kept
     statements.rows("SELECT pg_terminate_backend(%(pid)s::int, 5000)", {"pid": kept})
     assert answers() != kept
+
+
+def test_a_flood_of_requests_takes_no_more_connections_than_the_pages_may_have(database, tmp_path) -> None:
+    with (tmp_path / "web.log").open("wb") as log, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        taken.close()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tradingbot.processes.web", "--port", str(port)],
+            cwd=ROOT,
+            env=os.environ | {"DATABASE_URL": database},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        give_up = time.monotonic() + 60
+        while (status := asked(port)) is None:
+            assert time.monotonic() < give_up, (tmp_path / "web.log").read_text()
+            time.sleep(0.05)
+        with ThreadPoolExecutor(60) as threads:
+            assert {status, *threads.map(asked, [port] * 120)} == {200}
+        assert 1 < len(statements.rows(_OTHERS, {})) <= web.CONNECTIONS
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def asked(port: int) -> int | None:
+    """Return the status of the health check, which reads the database; None if nobody listens."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=30).status_code
+    except httpx.ConnectError:
+        return None
 
 
 def test_a_queue_that_is_not_ours_is_named(capsys) -> None:
