@@ -107,7 +107,9 @@ def modify(order: Order, *, now: datetime) -> bool:
         or not _claim_change(order, OrderStatus.WORKING, OrderStatus.PARTIAL)
     ):
         return True
-    price = order.desired_price.normalize()
+    if (wanted := order.desired_price) is None:  # a read has shown it meanwhile
+        return True
+    price = wanted.normalize()
     key = {OrderType.LIMIT: "limit_price", OrderType.TRAILING_STOP: "trail_price"}.get(
         OrderType(order.type), "stop_price"
     )
@@ -121,7 +123,7 @@ def modify(order: Order, *, now: datetime) -> bool:
     )
     if refusal is None:
         return True
-    Order.objects.filter(pk=order.pk, desired_price=order.desired_price).update(desired_price=None)
+    Order.objects.filter(pk=order.pk, desired_price=wanted).update(desired_price=None)
     notifications.notify(
         "order",
         f"Not moved: {order.describe()}",

@@ -15,6 +15,7 @@ from market.orders import OrderStatus, Role
 from tradingbot.models import Account, Order, OverallState, TradingState
 from tradingbot.models.accounts import Venue
 from tradingbot.models.orders import OrderQuerySet
+from tradingbot.operations import notifications
 from tradingbot.operations.orders.changing import cancel, modify, request_cancel
 from tradingbot.operations.orders.opposites import against_own
 from tradingbot.operations.orders.resolving import end_ghosts, expire_claims, resolve
@@ -23,6 +24,7 @@ from tradingbot.operations.orders.sending import send
 log = logging.getLogger(__name__)
 
 _LEFT_OVER = timedelta(seconds=2)
+_MISTAKES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)  # of ours: they come every time
 _RESTING = (OrderStatus.WORKING, OrderStatus.PARTIAL)
 
 
@@ -67,8 +69,24 @@ def _finish_all(among: OrderQuerySet, now: datetime, give_up_at: float | None, *
             _finish(order, now)
         except BrokerError as error:
             log.warning("%s: left for the next sweep: %s", order, error)
+        except _MISTAKES as error:
+            log.exception("%s cannot be finished, the others can", order)
+            _tell(order, error, now)
         touched += 1
     return touched
+
+
+def _tell(order: Order, error: Exception, now: datetime) -> None:
+    """Alert once for an order that stays half-way."""
+    notifications.notify(
+        "order",
+        f"Not finished: {order.describe()}",
+        account=order.account,
+        body=f"Order #{order.pk} is {order.status}. {type(error).__name__}: {error}. Look at it at the venue.",
+        level="alert",
+        key=f"unfinished:{order.pk}:{type(error).__name__}",
+        now=now,
+    )
 
 
 def _finish(order: Order, now: datetime) -> None:

@@ -18,6 +18,7 @@ from risk.gate import EntryRequest, EntrySide
 from tests.tradingbot.operations.orders.desk import PRICE, Desk
 from tradingbot.models import Account, Decision, Notification, Order, Outcome, Position, Trade, TradingState
 from tradingbot.operations import bars, orders, protection, reconciliation, snapshots
+from tradingbot.operations.orders import sweeping
 
 
 def long_position(desk: Desk, management: Management | None = None) -> Order:
@@ -318,6 +319,33 @@ def test_modify_is_done_when_the_venue_shows_the_price(desk: Desk) -> None:
     reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
     buy.refresh_from_db()
     assert (buy.stop_price, buy.desired_price) == (Decimal("21007.5"), None)
+
+
+def test_a_price_that_a_read_has_confirmed_meanwhile_is_not_sent_again(desk: Desk) -> None:
+    buy, _ = desk.send(desk.pair())
+    assert orders.request_modify(buy, Decimal("21007.50"), by="test", now=desk.now)
+    seen = Order.objects.get(pk=buy.pk)
+    Order.objects.filter(pk=buy.pk).update(desired_price=None)
+    assert orders.modify(seen, now=desk.now)
+    assert not buy.events.filter(kind="modify sent").exists()
+
+
+def test_an_order_that_cannot_be_finished_keeps_no_other_from_it_and_is_told_once(desk: Desk, monkeypatch) -> None:
+    buy, sell = desk.send(desk.pair())
+    for order in (buy, sell):
+        assert orders.request_cancel(order, by="test", now=desk.now)
+    finish = sweeping._finish
+
+    def fail_at_the_first(order: Order, now: datetime) -> None:
+        if order.pk == buy.pk:
+            raise AttributeError("'NoneType' object has no attribute 'normalize'")
+        finish(order, now)
+
+    monkeypatch.setattr(sweeping, "_finish", fail_at_the_first)
+    for _ in range(2):
+        orders.sweep(now=desk.now)
+    assert [order.events.filter(kind="cancel sent").count() for order in (buy, sell)] == [0, 1]
+    assert Notification.objects.filter(title__startswith="Not finished: ", level="alert").count() == 1
 
 
 def waited(seconds: float) -> None:
