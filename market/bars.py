@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import attrgetter
 from struct import Struct
 
 import numpy as np
@@ -15,6 +16,7 @@ from market.sessions import regular_session
 
 Int = npt.NDArray[np.int64]
 
+_COLUMNS = ("opened_at", "open", "high", "low", "close", "volume")
 _SESSION_SECONDS = 23 * 3600
 _DAY = 86_400
 _HEADER = Struct("<2sHIq")  # magic, version, number of bars, opening time of the first
@@ -135,14 +137,11 @@ class Bars:
     def of(cls, rows: list[Bar]) -> Bars:
         """Return `rows` as columns, sorted by opening time. Raises ValueError when two rows open together."""
         rows = sorted(rows, key=lambda bar: bar.opened_at)
-        table = np.array(
-            [(bar.opened_at, bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in rows], np.int64
-        ).reshape(-1, 6)
-        if len(rows) > 1 and not (np.diff(table[:, 0]) > 0).all():
+        columns = [np.fromiter(map(attrgetter(name), rows), np.int64, len(rows)) for name in _COLUMNS]
+        if len(rows) > 1 and not (np.diff(columns[0]) > 0).all():
             raise ValueError("two bars open at the same time")
-        deltas = [UNKNOWN if bar.delta is None else bar.delta for bar in rows]
-        delta = np.array(deltas, np.int64) if any(one != UNKNOWN for one in deltas) else None
-        return cls(*(np.ascontiguousarray(table[:, column]) for column in range(6)), delta=delta)
+        deltas = np.fromiter((UNKNOWN if bar.delta is None else bar.delta for bar in rows), np.int64, len(rows))
+        return cls(*columns, delta=deltas if (deltas != UNKNOWN).any() else None)
 
 
 def epoch(at: datetime) -> int:

@@ -8,10 +8,8 @@ import gc
 import os
 import sys
 import warnings
-from contextlib import suppress
 from typing import Any
 
-from billiard.util import get_pdeathsig  # type: ignore[import-untyped]
 from celery import Celery
 from celery.platforms import SecurityWarning
 from celery.signals import task_postrun, task_prerun, worker_init
@@ -55,8 +53,6 @@ warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pi
 @worker_init.connect
 def share_memory(**_: Any) -> None:
     """Keep the collector from touching, and so from copying, the pages that the children will share."""
-    with suppress(OSError):  # not on Linux
-        get_pdeathsig()  # a child sets it when it begins, with a C parser that would otherwise take 4 MB in each
     gc.collect()
     gc.freeze()
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from importlib import import_module
 
 import django
+from billiard.util import get_pdeathsig  # type: ignore[import-untyped]
 from celery.utils.nodenames import default_nodename, host_format
 
 from tradingbot.celery_app import QUEUES, app
+from tradingbot.processes.unseen import unseen
 from tradingbot.queues import LIMITS
 
 TASKS_PER_CHILD = 500
@@ -46,24 +47,15 @@ def load(modules: list[str]) -> None:
     """Import what children will need before they are forked, so that they share it.
 
     TA-Lib loads pandas to take its series, httpx rich for its command line: 25 and 4 MB for what we never use.
-    `limits` loads its storage with the first request only, and `valkey` along with it: 5 MB for each child.
+    `limits` loads its storage with the first request only, and `valkey` along with it: 5 MB for each child. So does
+    the first question for the signal that ends a child with its parent: a parser of C, 4 MB.
     """
     django.setup()
-    with _unseen("pandas", "rich"):
+    with suppress(OSError):  # not on Linux
+        get_pdeathsig()
+    with unseen("pandas", "rich"):
         for module in (*modules, "limits.storage", "valkey"):
             import_module(module)
-
-
-@contextmanager
-def _unseen(*names: str) -> Iterator[None]:
-    """Let what is imported in the block find no `names`."""
-    hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -182,11 +182,11 @@ class TestBackfill:
 
         venues.use(stage.login, Counting(stage.venue, stage.time.now))
         bars.backfill(mnq, sessions=30, now=stage.time.at, progress=lambda done, of: told.append((done, of)))
-        assert len(calls) == 3  # 30 sessions, 14 a call
-        assert told == [(14, 30), (28, 30), (30, 30)]
+        assert len(calls) == 6  # 30 sessions, 5 a call
+        assert told == [(done, 30) for done in (5, 10, 15, 20, 25, 30)]
         assert BarDay.objects.filter(complete=True).count() == 29  # and the open one
         assert bars.backfill(mnq, sessions=30, now=stage.time.at) == 0
-        assert len(calls) == 3
+        assert len(calls) == 6
 
     def test_continues_in_the_month_before_where_this_one_was_not_traded_yet(self, mnq, stage):
         roll = date(2026, 11, 2)

@@ -8,7 +8,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from tradingbot.operations.guard import Guard
+from tradingbot.processes.unseen import unseen
+
+with unseen("rich"):  # httpx has a command line: 4 MB
+    from tradingbot.operations.guard import Guard
 
 
 class Command(BaseCommand):

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 SESSIONS = 150  # what the daily average of a strategy wants
 _CLOSED_FOR = timedelta(seconds=2)
 _SETTLED = timedelta(seconds=20)  # after that a minute which the venue does not show had no trade
-_SESSIONS_A_CALL = 14  # 14 x 1380 bars stay below the venue's 20,000
+_SESSIONS_A_CALL = 5  # 6,900 bars take 4 MB while they are read; the venue would give 20,000
 _THIN = 4  # a contract that traded in fewer than a fourth of the minutes was not the front month
 _OVERLAP = 10  # sessions before that of the previous month, to compare the two
 _MONTHS_BACK = 4  # for SESSIONS; a month is mostly the front for 65 sessions, of metals for 40

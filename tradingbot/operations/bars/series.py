@@ -41,6 +41,7 @@ class Stitched:
 
 _summaries: dict[Version, Bar | None] = {}
 _SUMMARIES_KEPT = 4000
+_AT_ONCE = 16  # days whose minutes are in memory together, 80 kB each
 
 
 def daily(contract: Contract, *, sessions: int, now: datetime) -> Bars:
@@ -145,8 +146,8 @@ def _of_sessions(contract: Contract, closed: Sequence[Session]) -> dict[date, Ba
     if len(_summaries) + len(absent) > _SUMMARIES_KEPT:
         _summaries.clear()
         absent = stored
-    for day, bars in zip(absent, load(absent), strict=True):
-        _summaries[day.version] = _summary(bars)
+    for few in (absent[at : at + _AT_ONCE] for at in range(0, len(absent), _AT_ONCE)):
+        _summaries.update((day.version, _summary(bars)) for day, bars in zip(few, load(few), strict=True))
     return {day.trade_date: bar for day in stored if (bar := _summaries[day.version]) is not None}
 
 

@@ -20,7 +20,7 @@ from tradingbot.operations import calendar, statements
 from tradingbot.operations.bars.counting import Source, count
 
 MINUTE = timedelta(minutes=1)
-_DAYS_IN_MEMORY = 400  # 31 MB when all of them are full and every delta is known
+_DAYS_IN_MEMORY = 64  # 5 MB when all of them are full and every delta is known
 
 
 class Version(NamedTuple):
