@@ -36,6 +36,13 @@ import brokers.simulated.server, tradingbot.management.commands.venue
 from brokers.simulated import hours
 hours.session(date(2026, 11, 18))
 """
+GUARD = """
+import os
+os.environ["DJANGO_SETTINGS_MODULE"] = "tradingbot.guard_settings"
+import django
+django.setup()
+import tradingbot.management.commands.guard
+"""
 PAGES = ["tradingbot.urls", "rest_framework.views", "unfold.admin"]
 _OTHERS = """
 SELECT pid FROM pg_stat_activity
@@ -58,12 +65,13 @@ COMMAND_LINE = ["celery.bin.celery", "prompt_toolkit", "rich"]
             VENUE,
             ["django.db.models", "tradingbot.models", "celery", "pandas"],
         ),
+        (GUARD, ["celery", "redis", "pandas", "tradingbot.tasks", *PAGES, *COMMAND_LINE]),
         (
             "import tradingbot.processes.web, tradingbot.asgi, tradingbot.urls",
             ["pandas", "talib", "flower", *COMMAND_LINE[:2]],
         ),
     ],
-    ids=["worker", "beat", "flower", "up", "venue", "web"],
+    ids=["worker", "beat", "flower", "up", "venue", "guard", "web"],
 )
 def test_a_process_loads_only_what_it_needs(code: str, heavy: list[str]) -> None:
     answer = subprocess.run(
