@@ -188,6 +188,14 @@ class TestBackfill:
         assert bars.backfill(mnq, sessions=30, now=stage.time.at) == 0
         assert len(calls) == 6
 
+    def test_daily_bars_keep_no_minutes_in_memory(self, mnq, stage, broker_queues):
+        bars.backfill(mnq, sessions=20, now=stage.time.at)
+        assert len(bars.daily(mnq, sessions=19, now=stage.time.at)) == 19
+        before = bars.counts()
+        bars.base(mnq, since=date.min, now=stage.time.at)
+        read = {source: number - before[source] for source, number in bars.counts().items()}
+        assert (read["memory"], read["database"]) == (0, 20)
+
     def test_continues_in_the_month_before_where_this_one_was_not_traded_yet(self, mnq, stage):
         roll = date(2026, 11, 2)
         stage.market.volume = lambda listing, session: (

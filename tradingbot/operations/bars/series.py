@@ -147,7 +147,7 @@ def _of_sessions(contract: Contract, closed: Sequence[Session]) -> dict[date, Ba
         _summaries.clear()
         absent = stored
     for few in (absent[at : at + _AT_ONCE] for at in range(0, len(absent), _AT_ONCE)):
-        _summaries.update((day.version, _summary(bars)) for day, bars in zip(few, load(few), strict=True))
+        _summaries.update((day.version, _summary(bars)) for day, bars in zip(few, load(few, keep=False), strict=True))
     return {day.trade_date: bar for day in stored if (bar := _summaries[day.version]) is not None}
 
 

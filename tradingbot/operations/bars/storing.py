@@ -20,7 +20,7 @@ from tradingbot.operations import calendar, statements
 from tradingbot.operations.bars.counting import Source, count
 
 MINUTE = timedelta(minutes=1)
-_DAYS_IN_MEMORY = 64  # 5 MB when all of them are full and every delta is known
+_DAYS_IN_MEMORY = 400  # 31 MB when all of them are full and every delta is known
 
 
 class Version(NamedTuple):
@@ -164,16 +164,20 @@ def known_sessions(contract: Contract) -> tuple[date | None, date | None, int]:
     return found["first"], found["last"], found["number"]
 
 
-def load(wanted: list[Day]) -> list[Bars]:
-    """Return the bars of `wanted` in the same order: from memory, else from PostgreSQL in one query."""
+def load(wanted: list[Day], *, keep: bool = True) -> list[Bars]:
+    """Return the bars of `wanted` in the same order: from memory, else from PostgreSQL in one query.
+
+    keep   for the next question; not those of which only a summary is wanted
+    """
     found = {day.version: memory.get(day.version) for day in wanted}
     absent = [version.pk for version, bars in found.items() if bars is None]
     if absent:
         stored = dict(BarDay.objects.filter(pk__in=absent).values_list("pk", "data"))
         for version, bars in found.items():
             if bars is None:
-                found[version] = unpack(bytes(stored[version.pk]))
-                memory.put(version, found[version])  # type: ignore[arg-type]
+                found[version] = unpacked = unpack(bytes(stored[version.pk]))
+                if keep:
+                    memory.put(version, unpacked)
         count(Source.DATABASE, len(absent))
     if len(wanted) > len(absent):
         count(Source.MEMORY, len(wanted) - len(absent))
