@@ -47,8 +47,8 @@ def load(modules: list[str]) -> None:
     """Import what children will need before they are forked, so that they share it.
 
     TA-Lib loads pandas to take its series, httpx rich for its command line: 25 and 4 MB for what we never use.
-    `limits` loads its storage with the first request only, and `valkey` along with it: 5 MB for each child. So does
-    the first question for the signal that ends a child with its parent: a parser of C, 4 MB.
+    `limits` loads its storage with the first request only, and `valkey` along with it: 5 MB for each child. The first
+    question for the signal that ends a child with its parent loads a parser of C: 4 MB.
     """
     django.setup()
     with suppress(OSError):  # not on Linux
