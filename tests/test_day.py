@@ -185,10 +185,11 @@ def test_every_queue_showed_life(day: Day) -> None:
     assert names >= {f"worker-{queue}" for queue in ("critical", "high", "normal", "low", "background")} | {"beat"}
 
 
-def test_no_log_holds_a_traceback(day: Day) -> None:
+@pytest.mark.parametrize("word", ["Traceback", "Warning:"])
+def test_no_log_holds_what_python_complains_of(day: Day, word: str) -> None:
     logs = [*day.var.glob("log/*.log"), *day.var.glob("*.txt")]
     assert len(logs) > 8
-    assert [log.name for log in logs if "Traceback" in log.read_text(errors="replace")] == []
+    assert [log.name for log in logs if word in log.read_text(errors="replace")] == []
 
 
 def _free_port() -> int:

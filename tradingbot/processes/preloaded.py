@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import signal
 
-from tradingbot.processes.worker import load
+from tradingbot.processes.loading import load
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is for the supervisor
 load(

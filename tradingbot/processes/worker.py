@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import suppress
-from importlib import import_module
 
-import django
-from billiard.util import get_pdeathsig  # type: ignore[import-untyped]
 from celery.utils.nodenames import default_nodename, host_format
 
 from tradingbot.celery_app import QUEUES, app
-from tradingbot.processes.unseen import unseen
+from tradingbot.processes.loading import load
 from tradingbot.queues import LIMITS
 
 TASKS_PER_CHILD = 500
@@ -41,21 +37,6 @@ def main(arguments: list[str]) -> int:
     )
     worker.start()
     return int(worker.exitcode or 0)
-
-
-def load(modules: list[str]) -> None:
-    """Import what children will need before they are forked, so that they share it.
-
-    TA-Lib loads pandas to take its series, httpx rich for its command line: 25 and 4 MB for what we never use.
-    `limits` loads its storage with the first request only, and `valkey` along with it: 5 MB for each child. The first
-    question for the signal that ends a child with its parent loads a parser of C: 4 MB.
-    """
-    django.setup()
-    with suppress(OSError):  # not on Linux
-        get_pdeathsig()
-    with unseen("pandas", "rich"):
-        for module in (*modules, "limits.storage", "valkey"):
-            import_module(module)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,0 +1,26 @@
+"""What a process loads before it forks its children, so that they share it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib import import_module
+
+import django
+from billiard.util import get_pdeathsig  # type: ignore[import-untyped]
+
+from tradingbot.processes.unseen import unseen
+
+
+def load(modules: list[str]) -> None:
+    """Import `modules`, and what children of a worker need besides.
+
+    TA-Lib loads pandas to take its series, httpx rich for its command line: 25 and 4 MB for what we never use.
+    `limits` loads its storage with the first request only, and `valkey` along with it: 5 MB for each child. The first
+    question for the signal that ends a child with its parent loads a parser of C: 4 MB.
+    """
+    django.setup()
+    with suppress(OSError):  # not on Linux
+        get_pdeathsig()
+    with unseen("pandas", "rich"):
+        for module in (*modules, "limits.storage", "valkey"):
+            import_module(module)
