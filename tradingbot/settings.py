@@ -75,14 +75,17 @@ if DATABASE_URL and not DATABASE_URL.startswith(("postgres://", "postgresql://")
 if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://")):
     raise ImproperlyConfigured("REDIS_URL: write redis://:password@host:port/0")
 DATABASES = {"default": env.db_url_config(DATABASE_URL or "postgres://tradingbot@127.0.0.1:1/tradingbot")}
+_asked = DATABASES["default"].get("OPTIONS", {})  # behind the address: ?sslmode=verify-full
+_limits = "-c statement_timeout=5s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s"
 DATABASES["default"] |= {
     "ENGINE": "django.db.backends.postgresql",
     "CONN_MAX_AGE": 600,
     "CONN_HEALTH_CHECKS": True,
     "OPTIONS": {
         "connect_timeout": 5,
+        **_asked,
         "prepare_threshold": sys.maxsize,  # not None: `operations.statements` prepares, by asking; nothing else does
-        "options": "-c statement_timeout=5s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s",
+        "options": f"{_limits} {_asked.get('options', '')}".strip(),
     },
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
