@@ -7,6 +7,7 @@ from importlib import import_module
 
 import django
 from billiard.util import get_pdeathsig  # type: ignore[import-untyped]
+from psycopg.pq import PGconn
 
 from tradingbot.processes.unseen import unseen
 
@@ -16,7 +17,8 @@ def load(modules: list[str]) -> None:
 
     TA-Lib loads pandas to take its series, httpx rich for its command line: 25 and 4 MB for what we never use.
     `limits` loads its storage with the first request only, and `valkey` along with it: 5 MB for each child. The first
-    question for the signal that ends a child with its parent loads a parser of C: 4 MB.
+    question for the signal that ends a child with its parent loads a parser of C: 4 MB. The first login to PostgreSQL
+    sets up libpq's cryptography, strewn over what was shared until then: 5 MB; its random numbers survive a fork.
     """
     django.setup()
     with suppress(OSError):  # not on Linux
@@ -24,3 +26,4 @@ def load(modules: list[str]) -> None:
     with unseen("pandas", "rich"):
         for module in (*modules, "limits.storage", "valkey"):
             import_module(module)
+    PGconn.connect_start(b"port=none").encrypt_password(b"", b"", b"scram-sha-256")  # connects to nothing
