@@ -188,6 +188,16 @@ class TestBackfill:
         assert bars.backfill(mnq, sessions=30, now=stage.time.at) == 0
         assert len(calls) == 6
 
+    def test_a_session_that_is_there_is_not_read_again(self, mnq, stage, caplog):
+        bars.fetch(mnq, now=stage.time.at - timedelta(days=3))
+        there = {day.trade_date: day.updated_at for day in BarDay.objects.filter(complete=True)}
+        bars.backfill(mnq, sessions=10, now=stage.time.at)
+        days = {day.trade_date: day.updated_at for day in BarDay.objects.filter(complete=True)}
+        assert len(there) == 2
+        assert len(days) == 9
+        assert there.items() <= days.items()
+        assert caplog.messages == []
+
     def test_daily_bars_keep_no_minutes_in_memory(self, mnq, stage, broker_queues):
         bars.backfill(mnq, sessions=20, now=stage.time.at)
         assert len(bars.daily(mnq, sessions=19, now=stage.time.at)) == 19

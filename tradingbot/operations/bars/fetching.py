@@ -119,10 +119,11 @@ def _fill(contract: Contract, wanted: list[Session], now: datetime, progress: Ca
     for number, session in enumerate(reversed(wanted), start=1):
         day = known.get(session.trade_date)
         covered = day.covered_until if day else session.opens_at
-        if covered < min(until, session.closes_at):
+        lacks = covered < min(until, session.closes_at)
+        if lacks:
             lacking.append(session)
         whole = len(lacking) == _SESSIONS_A_CALL or number == len(wanted)
-        if lacking and whole:
+        if lacking and (whole or not lacks):
             lacking.reverse()
             new += _read(contract, lacking, lacking[0].opens_at, min(until, lacking[-1].closes_at), now)
             lacking = []
