@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
+import stat
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +18,7 @@ from datetime import date
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from market.calendar import generate, holidays
@@ -122,8 +127,8 @@ def test_a_worker_takes_its_limits_from_its_queues(arguments, expected, monkeypa
 
 
 @pytest.fixture
-def answers(database, broker_queues, tmp_path) -> Iterator[Callable[[], int]]:
-    """Let the one child of a real worker run a task; returns which connection of PostgreSQL it used."""
+def a_worker(database, broker_queues, tmp_path) -> Iterator[subprocess.Popen]:
+    """A real worker with one child that has run its first task."""
     with (tmp_path / "worker.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tradingbot.processes.worker", "-Q", "background"],
@@ -132,30 +137,65 @@ def answers(database, broker_queues, tmp_path) -> Iterator[Callable[[], int]]:
             stdout=log,
             stderr=log,
         )
-
-    def run() -> int:
-        since = machine_now()
-        background.canary.apply_async()
-        give_up = time.monotonic() + 60
-        while not Heartbeat.objects.filter(name="worker-background", at__gt=since).exists():
-            assert time.monotonic() < give_up, (tmp_path / "worker.log").read_text()
-            time.sleep(0.02)
-        ((pid,),) = statements.rows(_OTHERS, {})
-        return int(pid)
-
     try:
-        run()  # its greeting comes back along with this one
-        yield run
+        connection_of_a_task()  # its greeting comes back along with this one
+        yield process
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
-def test_a_child_keeps_its_connection_from_task_to_task_until_it_breaks(answers) -> None:
-    kept = answers()
-    assert answers() == kept
+def connection_of_a_task() -> int:
+    """Let the worker run a task; return which connection of PostgreSQL it used."""
+    since = machine_now()
+    background.canary.apply_async()
+    give_up = time.monotonic() + 60
+    while not Heartbeat.objects.filter(name="worker-background", at__gt=since).exists():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    ((pid,),) = statements.rows(_OTHERS, {})
+    return int(pid)
+
+
+def test_a_child_keeps_its_connection_from_task_to_task_until_it_breaks(a_worker) -> None:
+    kept = connection_of_a_task()
+    assert connection_of_a_task() == kept
     statements.rows("SELECT pg_terminate_backend(%(pid)s::int, 5000)", {"pid": kept})
-    assert answers() != kept
+    assert connection_of_a_task() != kept
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what waits in a pipe")
+def test_a_worker_ends_soon_though_it_has_just_handed_out_a_task(a_worker) -> None:
+    (child,) = psutil.Process(a_worker.pid).children()
+    until(lambda: not waiting()["background"] and "pipe" in Path(f"/proc/{child.pid}/wchan").read_text())
+    child.suspend()
+    background.canary.apply_async()
+    try:
+        handed = until(lambda: bytes_for(child))
+        a_worker.terminate()
+        until(lambda: bytes_for(child) > handed)  # the word to end: the task counts as not begun by now
+    finally:
+        child.resume()
+    a_worker.wait(10)
+
+
+def until(look: Callable[[], int]) -> int:
+    give_up = time.monotonic() + 30
+    while not (found := look()):
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    return found
+
+
+def bytes_for(process: psutil.Process) -> int:
+    """Return how many bytes wait in pipes that a process reads."""
+    waiting = 0
+    for file in Path(f"/proc/{process.pid}/fd").iterdir():
+        if str(file.readlink()).startswith("pipe:") and not file.lstat().st_mode & stat.S_IWUSR:
+            descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+            waiting += struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))[0]
+            os.close(descriptor)
+    return waiting
 
 
 def test_a_flood_of_requests_takes_no_more_connections_than_the_pages_may_have(database, tmp_path) -> None:

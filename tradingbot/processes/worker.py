@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from billiard import pool  # type: ignore[import-untyped]
 from celery.utils.nodenames import default_nodename, host_format
 
 from tradingbot.celery_app import QUEUES, app
@@ -13,6 +14,9 @@ from tradingbot.queues import LIMITS
 
 TASKS_PER_CHILD = 500
 """A child is replaced after so many tasks, against leaks; one of the critical queue is never."""
+# Tenths of a second (300) that a child waits at its end for word that its results were read. A task that it was handed
+# and has not begun when its worker is told to end goes back to Redis; the child runs it all the same, no word comes.
+pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 20
 
 
 def main(arguments: list[str]) -> int:
