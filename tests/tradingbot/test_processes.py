@@ -89,6 +89,19 @@ def test_a_process_loads_only_what_it_needs(code: str, heavy: list[str]) -> None
     assert json.loads(answer.stdout.splitlines()[-1]) == []
 
 
+def test_what_is_asked_before_a_stop_comes_without_the_pages(database) -> None:
+    code = "import sys; sys.argv = ['manage.py', 'leave']; import manage; manage.main()"
+    answer = subprocess.run(
+        [sys.executable, "-c", ASK.format(code, PAGES)],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": database},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(answer.stdout.splitlines()[-1]) == []
+
+
 def test_the_library_of_holidays_stays_out_of_the_process_that_asks_for_other_years() -> None:
     assert 2008 not in holidays()
     sessions = generate(date(2008, 12, 24), date(2008, 12, 26))

@@ -13,6 +13,7 @@ from tradingbot.operations import setup
 
 class Command(BaseCommand):
     help = "Read from the venue what trading needs: accounts, contracts, bars; `up` does it before market time runs."
+    requires_system_checks = []  # `prepare` has made them
 
     def handle(self, **options: Any) -> None:
         try:

@@ -12,6 +12,7 @@ from tradingbot.management import leaving
 
 class Command(BaseCommand):
     help = "Say what stays at the venue and offer once to flatten it; `up` asks before it stops the processes."
+    requires_system_checks = []  # `prepare` has made them
 
     def handle(self, **options: Any) -> None:
         try:
