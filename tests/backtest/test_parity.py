@@ -70,7 +70,8 @@ CASES = (
         "ema_cross",
         {"size": 4, "trail_atr": "2", "breakeven_r": "0.5", "partial_r": "0.7", "hold_minutes": 25, "max_entries": 4},
         frozenset({Reason.PARTIAL, Reason.HOLD, Reason.TRAIL, Reason.BREAKEVEN}),
-        date(2026, 10, 7),
+        date(2026, 10, 5),
+        seed=18,
     ),
     Case(
         "trend_following",
@@ -89,8 +90,8 @@ CASES = (
         "pdh_pdl",
         {"size": 3, "mode": "breakout", "partial_r": "0.5", "breakeven_r": "0.5", "max_entries": 4},
         frozenset({Reason.STOP, Reason.TARGET, Reason.PARTIAL, Reason.BREAKEVEN}),
-        date(2026, 10, 8),
-        seed=12,
+        date(2026, 10, 5),
+        seed=26,
     ),
     Case(
         "orb_rubber_band",
@@ -103,9 +104,9 @@ CASES = (
             "max_entries": 3,
         },
         frozenset({Reason.STOP, Reason.TARGET, Reason.BREAKEVEN}),
-        date(2026, 10, 8),
+        date(2026, 10, 6),
         frozenset({Ending.FILLED, Ending.EXPIRED}),
-        seed=12,
+        seed=16,
     ),
 )
 
