@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from market.orders import OrderStatus, OrderType, Role, Side
 from tradingbot.models import (
@@ -212,10 +212,13 @@ class _Source:
     stage: Callable[[Any], str] = lambda row: ""
 
 
-_SOURCES = (
+_DECISIONS = Decision.objects.select_related("strategy")
+_PASSED = Q(code__endswith="_passed")  # decided anew after the venue had refused to move the stop
+_SOURCES = (  # what has one market time is told in this order
     _Source(OvernightRange.objects.select_related("contract"), _range),
-    _Source(Decision.objects.select_related("strategy"), _decision, lambda row: row.code),
+    _Source(_DECISIONS.exclude(_PASSED), _decision, lambda row: row.code),
     _Source(OrderEvent.objects.select_related("order__contract"), _event),
+    _Source(_DECISIONS.filter(_PASSED), _decision, lambda row: row.code),
     _Source(Fill.objects.select_related("contract", "order").filter(voided=False), _fill),
     _Source(Trade.objects.select_related("contract"), _trade),
     _Source(SessionStep.objects.all(), _step, lambda row: row.state),

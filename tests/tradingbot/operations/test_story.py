@@ -124,6 +124,23 @@ def test_a_decision_whose_outcome_changed_is_told_as_it_came_out(desk):
     assert texts(story.lines()) == ["Closed at market."]
 
 
+def test_a_close_for_a_stop_that_could_not_be_moved_is_told_after_the_attempt(desk):
+    stop = desk.pair().orders.filter(role=Role.STOP).first()
+    desk.now += timedelta(seconds=1)
+    story = Story(desk.now)
+    stop.note("modify asked", at=desk.now, detail={"from": "20995", "price": "21005", "by": "breakeven of test"})
+    stop.note("modify sent", at=desk.now, detail={"outcome": "refused"})
+    Decision.objects.create(
+        account=desk.account, session_date=desk.now.date(), at=desk.now, outcome="managed", code="breakeven_passed",
+        sentence="3 MNQ closed at market.", config_version="",
+    )  # fmt: skip
+    assert texts(story.lines()) == [
+        "Stop loss to go from 20,995.00 to 21,005.00 (breakeven of test)",
+        "The stop loss could not be moved: refused",
+        "3 MNQ closed at market.",
+    ]
+
+
 def test_the_summary_ends_the_story(desk):
     story = Story(desk.now)
     go(desk, AFTER_CLOSE)
