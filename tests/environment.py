@@ -41,7 +41,8 @@ def _set_environment() -> Path:
     for name in {*named, *HOSTING} - {*GIVEN}:
         os.environ.pop(name, None)
     os.environ |= {**SECRETS, "ENV_FILE": os.devnull}
-    return Path(os.environ.setdefault("VAR_DIR", str(ROOT / "var" / "test")))
+    os.environ["VAR_DIR"] = os.environ.get("VAR_DIR") or str(ROOT / "var" / "test")
+    return Path(os.environ["VAR_DIR"])
 
 
 def _refuse_network() -> None:
