@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import F, Min
 from django.db.models.functions import Now
 
-from tradingbot.models import Position
+from tradingbot.models import Account, Position
 from tradingbot.operations import statements
 
 IN_FLIGHT = timedelta(seconds=4)
@@ -54,3 +55,10 @@ def claim(position: Position, *, shown: int | None = None) -> Claim | None:
 def is_in_flight(position: Position) -> bool:
     """Return whether the venue was asked to close `position` a moment ago."""
     return Position.objects.filter(pk=position.pk, close_sent_at__gt=Now() - IN_FLIGHT).exists()
+
+
+def seconds_left(account: Account) -> float:
+    """Return the machine seconds until the first claim to close a position of `account` ends, 0 if there is none."""
+    claimed = Position.objects.filter(account=account, close_sent_at__gt=Now() - IN_FLIGHT)
+    left = claimed.aggregate(left=Min(F("close_sent_at") + IN_FLIGHT - Now()))["left"]
+    return left.total_seconds() if left else 0.0

@@ -17,7 +17,7 @@ from tests.tradingbot.guard.clockwork import Clockwork
 from tests.tradingbot.operations.orders.desk import Desk
 from tests.tradingbot.operations.orders.test_exits import long_position
 from tradingbot.models import Account, Notification, Order, Position, Snapshot
-from tradingbot.operations import orders, reconciliation
+from tradingbot.operations import closes, orders, reconciliation
 from tradingbot.operations.guard import watching
 from tradingbot.operations.guard.clients import MemoryTokens, NeverEnters
 from tradingbot.operations.guard.watching import EXPOSED, GLANCE, LADDER, Watch
@@ -131,6 +131,24 @@ def test_the_ladder_costs_one_read_a_second_between_its_steps(desk: Desk, machin
     calls.clear()
     watch.round()
     assert calls == {"orders_in_flight": 1}
+
+
+def test_when_the_claim_of_a_process_that_died_ends_the_close_is_not_a_second_late(desk: Desk, machine: Clockwork):
+    entry = long_position(desk)
+    watch = Watch(desk.account.pk)
+    watch.round()
+    desk.broker.cancel(desk.account.broker_account_id, entry.legs.get(role=Role.STOP).broker_order_id)
+    watch.forget()
+    Snapshot.objects.update(started_at=Now() - timedelta(seconds=60))
+    watch.round()
+    assert closes.claim(Position.objects.get()) is not None
+    nearly = closes.IN_FLIGHT - timedelta(seconds=0.4)
+    Position.objects.update(unprotected_since=Now() - timedelta(seconds=9.5), close_sent_at=Now() - nearly)
+    assert 0 < watch.round() <= 0.4
+    assert Position.objects.exclude(broker_quantity=0).exists()
+    Position.objects.update(close_sent_at=Now() - closes.IN_FLIGHT)
+    watch.round()
+    assert desk.venue.ledger.positions(desk.account.broker_account_id) == []
 
 
 def test_at_the_flat_time_the_account_is_flattened(desk: Desk, machine: Clockwork):

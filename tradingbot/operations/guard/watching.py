@@ -16,7 +16,7 @@ from market.orders import LIVE, OrderStatus, Role
 from market.sessions import flat_by
 from tradingbot.clock import now, period
 from tradingbot.models import Account, Order, Position
-from tradingbot.operations import calendar, orders, protection, reconciliation, snapshots, venues
+from tradingbot.operations import calendar, closes, orders, protection, reconciliation, snapshots, venues
 from tradingbot.operations.guard.remembering import KnownOrder, Plan
 
 log = logging.getLogger(__name__)
@@ -200,8 +200,11 @@ def _without_stop(account: Account) -> bool:
 
 
 def _until_next_step(account: Account) -> float:
-    """Return the seconds until the ladder's next step, a second at most; what is due was just done or is under way."""
-    return min(LADDER, protection.next_step(account, now=now()) or LADDER)
+    """Return the seconds until the ladder's next step, a second at most; what is due was just done or is under way.
+
+    A close that is under way, and whose process may have died, is tried again the moment its claim ends.
+    """
+    return min(LADDER, protection.next_step(account, now=now()) or closes.seconds_left(account) or LADDER)
 
 
 def _orders(reports: list[OrderReport]) -> _Shown:
