@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -38,9 +39,11 @@ def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]
     is always asked anew.
     """
     climbing = Position.objects.filter(account=account, unprotected_since__isnull=False).exists()
+    asked_at = time.monotonic()
     reading = snapshots.read(
         account, max_age=0.0 if climbing else max_age, now=now, lane=Lane.STOP if climbing else Lane.RECONCILE
     )
+    now += clock.speed * timedelta(seconds=time.monotonic() - asked_at)
     shown = {p.contract_id: p for p in reading.positions}
     entries = _entries_at_venue(account, reading)
     done = []

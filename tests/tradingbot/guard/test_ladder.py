@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db.models import F
 from django.db.models.functions import Now
 
-from brokers.base import PlaceOrder
+from brokers.base import PlaceOrder, PositionReport
 from market.orders import OrderStatus, OrderType, Role, Side
+from tests.tradingbot.guard.clockwork import Clockwork
 from tests.tradingbot.operations.orders.desk import Desk
 from tests.tradingbot.operations.orders.test_exits import long_position
 from tradingbot.models import Notification, Order, OrderEvent, Position
@@ -142,6 +144,24 @@ def test_the_close_is_counted_from_the_fill_if_that_was_seen_soon(desk: Desk):
     assert [status for status, _ in tried()] == ["unknown", "unknown"]
     desk.now += timedelta(seconds=3)
     assert check(desk, waited=7.6) == ["MNQ: position closed, no stop could be confirmed"]
+
+
+def test_what_the_venue_takes_to_answer_does_not_put_off_the_close(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    bare(desk)
+    desk.broker.lose, desk.broker.reaches = 99, False
+    desk.now += timedelta(seconds=1.5)
+    check(desk, waited=0)
+    machine, read = Clockwork(), desk.broker.positions
+
+    def slowly(*args: Any, **options: Any) -> list[PositionReport]:
+        machine.wait(0.3)
+        Position.objects.update(unprotected_since=F("unprotected_since") - timedelta(seconds=0.3))
+        return read(*args, **options)
+
+    monkeypatch.setattr(protection, "time", machine)
+    monkeypatch.setattr(desk.broker, "positions", slowly)
+    desk.now += timedelta(seconds=7.3)
+    assert check(desk, waited=7.3) == ["MNQ: position closed, no stop could be confirmed"]
 
 
 def test_a_close_that_was_held_up_does_not_leave(desk: Desk, monkeypatch: pytest.MonkeyPatch):
