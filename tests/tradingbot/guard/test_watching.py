@@ -133,7 +133,10 @@ def test_the_ladder_costs_one_read_a_second_between_its_steps(desk: Desk, machin
     assert calls == {"orders_in_flight": 1}
 
 
-def test_when_the_claim_of_a_process_that_died_ends_the_close_is_not_a_second_late(desk: Desk, machine: Clockwork):
+def test_when_the_claim_of_a_process_that_died_ends_the_close_is_tried_at_once(
+    desk: Desk, machine: Clockwork, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(watching, "LADDER", 60.0)
     entry = long_position(desk)
     watch = Watch(desk.account.pk)
     watch.round()
@@ -142,9 +145,8 @@ def test_when_the_claim_of_a_process_that_died_ends_the_close_is_not_a_second_la
     Snapshot.objects.update(started_at=Now() - timedelta(seconds=60))
     watch.round()
     assert closes.claim(Position.objects.get()) is not None
-    nearly = closes.IN_FLIGHT - timedelta(seconds=0.4)
-    Position.objects.update(unprotected_since=Now() - timedelta(seconds=9.5), close_sent_at=Now() - nearly)
-    assert 0 < watch.round() <= 0.4
+    Position.objects.update(unprotected_since=Now() - timedelta(seconds=9.5))
+    assert 0 < watch.round() < closes.IN_FLIGHT.total_seconds()
     assert Position.objects.exclude(broker_quantity=0).exists()
     Position.objects.update(close_sent_at=Now() - closes.IN_FLIGHT)
     watch.round()
