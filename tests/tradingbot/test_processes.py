@@ -162,10 +162,7 @@ def connection_of_a_task() -> int:
     """Let the worker run a task; return which connection of PostgreSQL it used."""
     since = machine_now()
     background.canary.apply_async()
-    give_up = time.monotonic() + 60
-    while not Heartbeat.objects.filter(name="worker-background", at__gt=since).exists():
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+    until(Heartbeat.objects.filter(name="worker-background", at__gt=since).exists)
     ((pid,),) = statements.rows(_OTHERS, {})
     return int(pid)
 
@@ -193,7 +190,8 @@ def test_a_worker_ends_soon_though_it_has_just_handed_out_a_task(a_worker) -> No
 
 
 def until(look: Callable[[], int]) -> int:
-    give_up = time.monotonic() + 30
+    """Return what `look` finds, a minute at most; the worker's log is in the test's folder."""
+    give_up = time.monotonic() + 60
     while not (found := look()):
         assert time.monotonic() < give_up
         time.sleep(0.02)
@@ -202,13 +200,13 @@ def until(look: Callable[[], int]) -> int:
 
 def bytes_for(process: psutil.Process) -> int:
     """Return how many bytes wait in pipes that a process reads."""
-    waiting = 0
+    number = 0
     for file in Path(f"/proc/{process.pid}/fd").iterdir():
         if str(file.readlink()).startswith("pipe:") and not file.lstat().st_mode & stat.S_IWUSR:
             descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
-            waiting += struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))[0]
+            number += struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))[0]
             os.close(descriptor)
-    return waiting
+    return number
 
 
 def test_a_flood_of_requests_takes_no_more_connections_than_the_pages_may_have(database, tmp_path) -> None:

@@ -43,7 +43,7 @@ def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]
     reading = snapshots.read(
         account, max_age=0.0 if climbing else max_age, now=now, lane=Lane.STOP if climbing else Lane.RECONCILE
     )
-    now += clock.speed * timedelta(seconds=time.monotonic() - asked_at)
+    now += clock.speed * timedelta(seconds=time.monotonic() - asked_at)  # the ladder counts on meanwhile
     shown = {p.contract_id: p for p in reading.positions}
     entries = _entries_at_venue(account, reading)
     done = []

@@ -34,7 +34,7 @@ def _set_up_cryptography() -> None:
     """Let the three copies of OpenSSL that are loaded make their tables, once and in one place.
 
     Else the first login to PostgreSQL, the first secret decrypted and the first call to a venue make them in every
-    child, strewn over what it shares: 6 MB of pages. OpenSSL draws its random numbers anew after a fork.
+    child, strewn over what it shares: 4 to 5 MB of it. OpenSSL draws its random numbers anew after a fork.
     """
     PGconn.connect_start(b"port=none").encrypt_password(b"", b"", b"scram-sha-256")  # connects to nothing
     Fernet(Fernet.generate_key()).encrypt(b"")

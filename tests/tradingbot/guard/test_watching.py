@@ -120,7 +120,8 @@ def test_a_stop_that_goes_is_noticed_and_replaced_by_the_ladder(desk: Desk, mach
     assert watch.round() == LADDER or Position.objects.get().unprotected_since is None
 
 
-def test_the_ladder_costs_one_read_a_second_between_its_steps(desk: Desk, machine: Clockwork, calls):
+def watch_of_a_bare_position(desk: Desk) -> Watch:
+    """Return a watch that has just seen that a stop is gone."""
     entry = long_position(desk)
     watch = Watch(desk.account.pk)
     watch.round()
@@ -128,6 +129,11 @@ def test_the_ladder_costs_one_read_a_second_between_its_steps(desk: Desk, machin
     watch.forget()
     Snapshot.objects.update(started_at=Now() - timedelta(seconds=60))
     watch.round()
+    return watch
+
+
+def test_the_ladder_costs_one_read_a_second_between_its_steps(desk: Desk, machine: Clockwork, calls):
+    watch = watch_of_a_bare_position(desk)
     calls.clear()
     watch.round()
     assert calls == {"orders_in_flight": 1}
@@ -137,13 +143,7 @@ def test_when_the_claim_of_a_process_that_died_ends_the_close_is_tried_at_once(
     desk: Desk, machine: Clockwork, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(watching, "LADDER", 60.0)
-    entry = long_position(desk)
-    watch = Watch(desk.account.pk)
-    watch.round()
-    desk.broker.cancel(desk.account.broker_account_id, entry.legs.get(role=Role.STOP).broker_order_id)
-    watch.forget()
-    Snapshot.objects.update(started_at=Now() - timedelta(seconds=60))
-    watch.round()
+    watch = watch_of_a_bare_position(desk)
     assert closes.claim(Position.objects.get()) is not None
     Position.objects.update(unprotected_since=Now() - timedelta(seconds=9.5))
     assert 0 < watch.round() < closes.IN_FLIGHT.total_seconds()
