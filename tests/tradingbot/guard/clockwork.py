@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 
 class Clockwork:
     """Stands where a module has `time`."""
@@ -14,3 +16,10 @@ class Clockwork:
 
     def wait(self, seconds: float) -> None:
         self._at += seconds
+
+
+class Running(Clockwork):
+    """Goes on by itself, too, as PostgreSQL's does."""
+
+    def monotonic(self) -> float:
+        return self._at + time.monotonic()

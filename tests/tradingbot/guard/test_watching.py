@@ -7,17 +7,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.db.models.functions import Now
 
 from brokers.base import Lane, NotSent, PlaceOrder
 from brokers.budget import GUARD, LocalBudget
 from brokers.projectx import gateway, session
+from brokers.simulated.broker import SimulatedBroker
 from market.orders import OrderStatus, OrderType, Role, Side
-from tests.tradingbot.guard.clockwork import Clockwork
+from tests.tradingbot.guard.clockwork import Clockwork, Running
 from tests.tradingbot.operations.orders.desk import Desk
 from tests.tradingbot.operations.orders.test_exits import long_position
-from tradingbot.models import Account, Notification, Order, Position, Snapshot
-from tradingbot.operations import closes, orders, reconciliation
+from tradingbot.models import Account, Notification, Order, OrderEvent, Position, Snapshot
+from tradingbot.operations import orders, protection, reconciliation
 from tradingbot.operations.guard import watching
 from tradingbot.operations.guard.clients import MemoryTokens, NeverEnters
 from tradingbot.operations.guard.watching import EXPOSED, GLANCE, LADDER, Watch
@@ -139,18 +141,63 @@ def test_the_ladder_costs_one_read_a_second_between_its_steps(desk: Desk, machin
     assert calls == {"orders_in_flight": 1}
 
 
-def test_when_the_claim_of_a_process_that_died_ends_the_close_is_tried_at_once(
-    desk: Desk, machine: Clockwork, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize("answers_after", [0.0, 0.1, 0.3])
+def test_the_close_comes_when_it_is_due_however_long_the_venue_takes(
+    desk: Desk, machine: Clockwork, monkeypatch: pytest.MonkeyPatch, answers_after: float, dies: bool
 ):
-    monkeypatch.setattr(watching, "LADDER", 60.0)
+    """Nine seconds without a stop, and four more if guard dies between its claim to close and the call."""
+    machine = Running()
+    monkeypatch.setattr(watching, "time", machine)
+    monkeypatch.setattr(protection, "time", machine)
+    seen_at, began_at = machine.monotonic(), desk.now
+    monkeypatch.setattr(watching, "now", lambda: began_at + timedelta(seconds=machine.monotonic() - seen_at))
+    monkeypatch.setattr(watching, "LADDER", 3.0)
     watch = watch_of_a_bare_position(desk)
-    assert closes.claim(Position.objects.get()) is not None
-    Position.objects.update(unprotected_since=Now() - timedelta(seconds=9.5))
-    assert 0 < watch.round() < closes.IN_FLIGHT.total_seconds()
-    assert Position.objects.exclude(broker_quantity=0).exists()
-    Position.objects.update(close_sent_at=Now() - closes.IN_FLIGHT)
-    watch.round()
-    assert desk.venue.ledger.positions(desk.account.broker_account_id) == []
+    desk.broker.lose, desk.broker.reaches = 99, False
+    closed_at: list[float] = []
+
+    def passes(seconds: float) -> None:
+        machine.wait(seconds)
+        back = timedelta(seconds=seconds)
+        Position.objects.update(
+            unprotected_since=F("unprotected_since") - back, close_sent_at=F("close_sent_at") - back
+        )
+        Order.objects.update(status_at=F("status_at") - back)
+        OrderEvent.objects.update(machine_at=F("machine_at") - back)
+        Snapshot.objects.update(started_at=F("started_at") - back)
+
+    def slow(call: Any) -> Any:
+        def answer(*args: Any, **options: Any) -> Any:
+            passes(answers_after)
+            return call(*args, **options)
+
+        return answer
+
+    def close(*args: Any, **options: Any) -> Any:
+        closed_at.append(machine.monotonic())
+        return SimulatedBroker.close(desk.broker, *args, **options)
+
+    for name in ("orders_in_flight", "positions"):
+        monkeypatch.setattr(desk.broker, name, slow(getattr(desk.broker, name)))
+    monkeypatch.setattr(desk.broker, "close", close)
+    died_at: list[float] = []
+
+    def point(name: str) -> None:
+        if dies and not died_at:
+            died_at.append(machine.monotonic())
+            raise ProcessLookupError(name)
+
+    monkeypatch.setattr(protection, "point", point)
+    while not closed_at and machine.monotonic() < seen_at + 20:
+        started_at = machine.monotonic()
+        try:
+            wait = watch.round()
+        except ProcessLookupError:
+            watch, wait = Watch(desk.account.pk), 0.5
+        passes(max(0.0, started_at + wait - machine.monotonic()))  # an activity waits from its round's start
+    assert len(closed_at) == 1
+    assert closed_at[0] - seen_at <= (9 + 2 * answers_after) + dies * (4 + 2 * answers_after) + 0.7
 
 
 def test_at_the_flat_time_the_account_is_flattened(desk: Desk, machine: Clockwork):

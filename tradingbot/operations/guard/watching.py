@@ -60,6 +60,7 @@ class Watch:
         self._agreed_at = self._looked_at = float("-inf")
         self._looks = 0
         self._looked_up_at = float("-inf")
+        self._at_once = False
 
     def forget(self) -> None:
         """Take nothing for known any more: the next round reads everything before it acts."""
@@ -93,7 +94,7 @@ class Watch:
         orders.end_ghosts(account, now=moment)
         self.exposed = _exposed(account)
         if _without_stop(account):
-            return _until_next_step(account)
+            return self._until_next_step(account)
         return period(EXPOSED) * self._stretch() if self.exposed else max(SHORTEST_GLANCE, period(GLANCE))
 
     def _climb(self, account: Account, moment: datetime) -> float:
@@ -102,12 +103,23 @@ class Watch:
             broker = venues.connect(account.login)
             shown = _orders(broker.orders_in_flight(account.broker_account_id, lane=Lane.STOP))
             if shown == self._picture.orders:
-                return _until_next_step(account)
+                return self._until_next_step(account)
         self._check(account, moment, max_age=0.0)
         reconciliation.reconcile(account, now=moment, max_age=FRESH)
         self._see(account)
         self.exposed = True
-        return _until_next_step(account) if _without_stop(account) else period(EXPOSED)
+        return self._until_next_step(account) if _without_stop(account) else period(EXPOSED)
+
+    def _until_next_step(self, account: Account) -> float:
+        """Return the seconds from this round's start until the ladder's next step, LADDER at most.
+
+        What became due meanwhile, or whose claim ended, is done at once; what is due still was done or cannot be.
+        """
+        left = protection.next_step(account, now=now()) or closes.seconds_left(account)
+        self._at_once = not left and not self._at_once
+        if not left and not self._at_once:
+            return LADDER
+        return min(LADDER, time.monotonic() - self._looked_at + left)
 
     def _look_up_unknown(self, account: Account, moment: datetime) -> None:
         """Resolve orders of unknown outcome: often at first; to give one up takes five reads over 30 s."""
@@ -197,14 +209,6 @@ def _exposed(account: Account) -> bool:
 
 def _without_stop(account: Account) -> bool:
     return Position.objects.filter(account=account, unprotected_since__isnull=False).exists()
-
-
-def _until_next_step(account: Account) -> float:
-    """Return the seconds until the ladder's next step, a second at most; what is due was just done or is under way.
-
-    A close that is under way, and whose process may have died, is tried again the moment its claim ends.
-    """
-    return min(LADDER, protection.next_step(account, now=now()) or closes.seconds_left(account) or LADDER)
 
 
 def _orders(reports: list[OrderReport]) -> _Shown:
