@@ -58,7 +58,8 @@ def is_in_flight(position: Position) -> bool:
 
 
 def seconds_left(account: Account) -> float:
-    """Return the machine seconds until the first claim to close a position of `account` ends, 0 if there is none."""
-    claimed = Position.objects.filter(account=account, close_sent_at__gt=Now() - IN_FLIGHT)
+    """Return the machine seconds until the first claim on a position without its stop ends, 0 if there is none."""
+    bare = Position.objects.filter(account=account, unprotected_since__isnull=False)
+    claimed = bare.filter(close_sent_at__gt=Now() - IN_FLIGHT)
     left = claimed.aggregate(left=Min(F("close_sent_at") + IN_FLIGHT - Now()))["left"]
     return left.total_seconds() if left else 0.0
