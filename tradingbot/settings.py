@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 import secrets
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
@@ -60,6 +63,28 @@ def _secret(name: str, length: int = 48) -> str:
     return file.read_text().strip()
 
 
+def _is_address(text: str, schemes: tuple[str, ...], path: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port = parts.port  # raises ValueError for what is no port
+    except ValueError:
+        return False
+    return bool(parts.scheme in schemes and parts.hostname and port != 0 and re.fullmatch(path, parts.path))
+
+
+def _refuse_unknown_options(options: dict[str, object]) -> None:
+    """Name what neither PostgreSQL's client nor psycopg knows, before a connection fails on it."""
+    if not options:
+        return
+    from psycopg.pq import Conninfo
+
+    known = [option.keyword.decode() for option in Conninfo.get_defaults()] + ["prepare_threshold"]
+    for name in options.keys() - set(known):
+        nearest = difflib.get_close_matches(name, known, n=1)
+        hint = f"; {nearest[0]} is" if nearest else ""
+        raise ImproperlyConfigured(f"DATABASE_URL: {name} is no option of PostgreSQL's{hint}")
+
+
 SECRET_KEY = _secret("SECRET_KEY")
 ENCRYPTION_KEYS = [key.strip() for key in _secret("ENCRYPTION_KEY").split(",")]  # newest first; old ones still decrypt
 DEBUG = _switch("DEBUG", default=False)
@@ -70,12 +95,13 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 _embedded = servers.urls(VAR_DIR)
 DATABASE_URL = env("DATABASE_URL", default="") or _embedded.database
 REDIS_URL = env("REDIS_URL", default="") or _embedded.redis
-if DATABASE_URL and not DATABASE_URL.startswith(("postgres://", "postgresql://")):
+if DATABASE_URL and not _is_address(DATABASE_URL, ("postgres", "postgresql"), r"/.+"):
     raise ImproperlyConfigured("DATABASE_URL: write postgres://user:password@host:port/name; only PostgreSQL will do")
-if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://")):
+if REDIS_URL and not _is_address(REDIS_URL, ("redis", "rediss"), r"(/\d*)?"):
     raise ImproperlyConfigured("REDIS_URL: write redis://:password@host:port/0")
 DATABASES = {"default": env.db_url_config(DATABASE_URL or "postgres://tradingbot@127.0.0.1:1/tradingbot")}
 _asked = DATABASES["default"].get("OPTIONS", {})  # behind the address: ?sslmode=verify-full
+_refuse_unknown_options(_asked)
 _limits = "-c statement_timeout=5s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s"
 DATABASES["default"] |= {
     "ENGINE": "django.db.backends.postgresql",

@@ -8,17 +8,23 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+
+def read() -> dict[str, Any]:
+    """Return what the settings are in this environment."""
+    return runpy.run_path(str(settings.ROOT / "tradingbot" / "settings.py"))
 
 
 @pytest.fixture
 def database(monkeypatch):
     """Return the database's settings for an address."""
 
-    def read(address: str) -> dict[str, Any]:
+    def of(address: str) -> dict[str, Any]:
         monkeypatch.setenv("DATABASE_URL", address)
-        return runpy.run_path(str(settings.ROOT / "tradingbot" / "settings.py"))["DATABASES"]["default"]
+        return read()["DATABASES"]["default"]
 
-    return read
+    return of
 
 
 def test_what_the_address_of_the_database_asks_for_holds(database):
@@ -31,3 +37,40 @@ def test_what_the_address_of_the_database_asks_for_holds(database):
 
 def test_statements_are_prepared_only_where_we_ask_for_it(database):
     assert database("postgres://me@db/bot?prepare_threshold=1")["OPTIONS"]["prepare_threshold"] == sys.maxsize
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mysql://me:secret@db/bot",
+        "nonsense",
+        "postgres://me:secret@db:abc/bot",
+        "postgres://me:secret@db:99999/bot",
+        "postgres://me:secret@db:5432/",
+        "postgres://me:secret@[db/bot",
+    ],
+)
+def test_an_address_that_is_none_is_one_line_without_its_password(database, address):
+    with pytest.raises(ImproperlyConfigured, match=r"^DATABASE_URL: write postgres://user:password@host:port/name"):
+        database(address)
+
+
+def test_a_misspelt_option_of_the_database_is_named(database):
+    with pytest.raises(ImproperlyConfigured, match=r"^DATABASE_URL: sslmod is no option of PostgreSQL's; sslmode is$"):
+        database("postgres://me@db/bot?sslmod=require")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://:secret@h:6379/0", "nonsense", "redis://:secret@h:abc/0", "redis://:secret@h:6379/x", "redis:///0"],
+)
+def test_an_address_of_redis_that_is_none_is_one_line_without_its_password(monkeypatch, address):
+    monkeypatch.setenv("REDIS_URL", address)
+    with pytest.raises(ImproperlyConfigured, match=r"^REDIS_URL: write redis://:password@host:port/0$"):
+        read()
+
+
+@pytest.mark.parametrize("address", ["redis://h", "redis://h:6379", "rediss://me:secret@h:6380/3"])
+def test_addresses_of_redis_that_are_taken(monkeypatch, address):
+    monkeypatch.setenv("REDIS_URL", address)
+    assert read()["REDIS_URL"] == address

@@ -129,13 +129,19 @@ def _one_line(text: object) -> str:
 def _database_error(error: Exception) -> str:
     parameters = connections["default"].settings_dict
     state = getattr(error.__cause__, "sqlstate", None) or ""
-    if isinstance(error, ProgrammingError):
+    if isinstance(error, ProgrammingError) and state:
         if state in _OTHER_SCHEMA:
             return "the database's tables are not this version's: run `python manage.py migrate`"
         raise error
     if state and not state.startswith(("08", "57P")):
         return _one_line(f"PostgreSQL gave up ({error}): try again")
     at = f"{parameters['HOST'] or 'localhost'}:{parameters['PORT'] or 5432}"
+    said = str(error)
+    if isinstance(error, ProgrammingError) or said.startswith(("connection is bad: ", "failed to resolve host")):
+        return _one_line(f"DATABASE_URL: {said.removeprefix('connection is bad: ')}")
+    _, answered, reason = said.rpartition(" failed: ")
+    if answered and "Is the server running" not in reason:
+        return _one_line(f"PostgreSQL at {at} refuses ({reason.removeprefix('FATAL:').strip()}): look at DATABASE_URL")
     return f"PostgreSQL does not answer at {at}: start it with `make run`, or set DATABASE_URL"
 
 

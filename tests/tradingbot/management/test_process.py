@@ -80,6 +80,22 @@ def test_a_lost_database_is_one_line():
     )
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("?sslmode=requier", 'DATABASE_URL: invalid sslmode value: "requier"'),
+        ("?connect_timeout=soon", "DATABASE_URL: bad value for connect_timeout: 'soon'"),
+        ("?sslmode=require", " refuses (server does not support SSL, but SSL was required): look at DATABASE_URL"),
+        ("/nowhere", ' refuses (database "nowhere" does not exist): look at DATABASE_URL'),
+    ],
+)
+def test_what_postgresql_does_not_take_is_one_line(database, asked, said):
+    done = shell("orders", database=database.rpartition("/")[0] + asked if asked[0] == "/" else database + asked)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(f"{said}\n")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_database_without_tables_is_one_line(database):
     maintenance = database.rpartition("/")[0] + "/postgres"
     done = shell("orders", database=maintenance)
