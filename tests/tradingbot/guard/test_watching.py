@@ -142,7 +142,7 @@ def test_the_ladder_costs_one_read_a_second_between_its_steps(desk: Desk, machin
 
 
 @pytest.mark.parametrize("dies", [False, True])
-@pytest.mark.parametrize("answers_after", [0.0, 0.1, 0.3])
+@pytest.mark.parametrize("answers_after", [0.0, 0.3])
 def test_the_close_comes_when_it_is_due_however_long_the_venue_takes(
     desk: Desk, machine: Clockwork, monkeypatch: pytest.MonkeyPatch, answers_after: float, dies: bool
 ):
