@@ -9,11 +9,14 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from brokers.simulated import replay
-from brokers.simulated.products import product
-from market.bars import moment
+from brokers.simulated.generator import GeneratedMarket
+from brokers.simulated.products import front, product
+from market.bars import Bars, moment
 from market.calendar import generate
-from market.sessions import NEW_YORK, Session, flat_by, trade_date_of, tradeable
+from market.sessions import NEW_YORK, Session, capture_at, flat_by, trade_date_of, tradeable
 from tradingbot import clock, servers
 from tradingbot.servers import ServerError
 from tradingbot.supervisor.groups import end_leftovers
@@ -23,6 +26,10 @@ MARK = "TRADINGBOT_REHEARSAL"  # in the environment of the process that runs it:
 BEGINS = time(9, 20)  # New York: ten minutes before the range is captured
 _LEFTOVERS_END = 15.0  # seconds; more than one call to the venue takes
 _BACK = timedelta(days=14)
+_AT_WORK, _WATCHED = (
+    timedelta(minutes=1),
+    timedelta(hours=2),
+)  # after the capture: the entries are there; who watches is
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +70,11 @@ class Rehearsal:
         }
 
 
-def session_of(day: date | None, *, today: date, bars: Path | None = None, symbol: str = "MNQ") -> Session:
+def session_of(day: date | None, *, today: date, seed: int, bars: Path | None = None, symbol: str = "MNQ") -> Session:
     """Return the session of `day`, or the newest one worth rehearsing: not after `today`, whole in `bars` if given.
 
-    Raises ValueError, naming the day, for one without a session or without time to trade in it.
+    Of generated prices one is worth it that shows a trade. Raises ValueError, naming the day, for one without a session
+    or without time to trade in it.
     """
     if day is not None:
         found = generate(day, day)
@@ -77,9 +85,22 @@ def session_of(day: date | None, *, today: date, bars: Path | None = None, symbo
     last = moment(int(replay.read(bars, product(symbol)).opened_at[-1])) if bars else None
     newest = trade_date_of(last) if last else today
     for session in reversed(generate(newest - _BACK, newest)):
-        if tradeable(session) and (last is None or last >= flat_by(session)):
+        if tradeable(session) and (last >= flat_by(session) if last else _breaks_out(session, seed, symbol)):
             return session
     raise ValueError(f"there is no whole trading day in the two weeks before {newest}: choose one with --day")
+
+
+def _breaks_out(session: Session, seed: int, symbol: str) -> bool:
+    """Return whether the generated price leaves the overnight range once the entries work, and while one watches."""
+    minutes = GeneratedMarket(seed).minutes(front(product(symbol), session.trade_date), session)
+    at = capture_at(session)
+    night, first = minutes.between(session.opens_at, at), minutes.between(at, at + _AT_WORK)
+    watched = minutes.between(at + _AT_WORK, at + _WATCHED)
+
+    def leaves(bars: Bars) -> bool:
+        return bool(np.any(bars.high > night.high.max()) or np.any(bars.low < night.low.min()))
+
+    return leaves(watched) and not leaves(first)
 
 
 def begin_anew(var: Path) -> None:

@@ -24,13 +24,18 @@ FRIDAY = date(2026, 11, 20)
     [
         (FRIDAY, FRIDAY),
         (date(2026, 11, 22), FRIDAY),  # Sunday
-        (date(2026, 11, 26), date(2026, 11, 26)),  # Thanksgiving: an early close leaves time to trade
-        (date(2026, 12, 25), date(2026, 12, 24)),
+        (date(2026, 12, 25), date(2026, 12, 24)),  # an early close leaves time to trade
         (date(2026, 4, 3), date(2026, 4, 2)),  # Good Friday ends before the range is known
+        (date(2026, 12, 1), date(2026, 11, 30)),  # the price stays in the night's range all day
+        (date(2026, 10, 2), date(2026, 10, 1)),  # it leaves in the first minute, when the entries may be on their way
     ],
 )
-def test_the_default_day_is_the_newest_that_can_be_traded(today, expected):
-    assert session_of(None, today=today).trade_date == expected
+def test_the_default_day_is_the_newest_that_shows_a_trade(today, expected):
+    assert session_of(None, today=today, seed=7).trade_date == expected
+
+
+def test_a_day_that_was_asked_for_is_taken_as_it_is():
+    assert session_of(date(2026, 12, 1), today=FRIDAY, seed=7).trade_date == date(2026, 12, 1)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +43,7 @@ def test_the_default_day_is_the_newest_that_can_be_traded(today, expected):
 )
 def test_a_day_that_cannot_be_traded_is_refused_by_its_name(day, words):
     with pytest.raises(ValueError, match=f"--day {day}: .*{words}"):
-        session_of(day, today=FRIDAY)
+        session_of(day, today=FRIDAY, seed=7)
 
 
 def bars(tmp_path: Path, until: datetime) -> Path:
@@ -55,9 +60,9 @@ def bars(tmp_path: Path, until: datetime) -> Path:
 
 def test_a_replay_without_a_day_takes_the_last_whole_one(tmp_path):
     noon = datetime(2026, 11, 18, 17, 0, tzinfo=UTC)
-    assert session_of(None, today=FRIDAY, bars=bars(tmp_path, noon)).trade_date == date(2026, 11, 17)
+    assert session_of(None, today=FRIDAY, seed=7, bars=bars(tmp_path, noon)).trade_date == date(2026, 11, 17)
     close = datetime(2026, 11, 18, 22, 0, tzinfo=UTC)
-    assert session_of(None, today=FRIDAY, bars=bars(tmp_path, close)).trade_date == date(2026, 11, 18)
+    assert session_of(None, today=FRIDAY, seed=7, bars=bars(tmp_path, close)).trade_date == date(2026, 11, 18)
 
 
 @pytest.mark.parametrize(

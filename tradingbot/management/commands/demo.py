@@ -45,7 +45,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--speed", type=float, default=30.0, help="market seconds a second, at most 30")
-        parser.add_argument("--day", type=_day, metavar="YYYY-MM-DD", help="trading day; default the newest one")
+        parser.add_argument(
+            "--day", type=_day, metavar="YYYY-MM-DD", help="trading day; default the newest that shows a trade"
+        )
         parser.add_argument(
             "--replay", type=_replay, metavar="[SYMBOL=]FILE", help="trade at the prices of a CSV of 1-minute bars"
         )
@@ -68,7 +70,7 @@ class Command(BaseCommand):
     def _prepare(self, speed: float, day: date | None, replay: tuple[str, Path] | None, seed: int) -> None:
         """Empty the rehearsal's folder and begin again as the process that runs it: its settings are other ones."""
         symbol, bars = replay or ("MNQ", None)
-        session = rehearsals.session_of(day, today=trade_date_of(clock.now()), bars=bars, symbol=symbol)
+        session = rehearsals.session_of(day, today=trade_date_of(clock.now()), seed=seed, bars=bars, symbol=symbol)
         rehearsal = rehearsals.Rehearsal(session, speed, seed, symbol, bars)
         var = settings.VAR_DIR / "demo"
         environment = rehearsal.environment(os.environ, var)
