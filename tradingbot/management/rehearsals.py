@@ -26,10 +26,8 @@ MARK = "TRADINGBOT_REHEARSAL"  # in the environment of the process that runs it:
 BEGINS = time(9, 20)  # New York: ten minutes before the range is captured
 _LEFTOVERS_END = 15.0  # seconds; more than one call to the venue takes
 _BACK = timedelta(days=14)
-_AT_WORK, _WATCHED = (
-    timedelta(minutes=1),
-    timedelta(hours=2),
-)  # after the capture: the entries are there; who watches is
+_AT_WORK = timedelta(minutes=1)  # after the capture the entries are at the venue, on a busy machine too
+_WATCHED = timedelta(hours=2)  # after it: four minutes at the demo's speed
 
 
 @dataclass(frozen=True, slots=True)

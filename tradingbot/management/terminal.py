@@ -141,7 +141,9 @@ def _database_error(error: Exception) -> str:
         return _one_line(f"DATABASE_URL: {said.removeprefix('connection is bad: ')}")
     _, answered, reason = said.rpartition(" failed: ")
     if answered and "Is the server running" not in reason:
-        return _one_line(f"PostgreSQL at {at} refuses ({reason.removeprefix('FATAL:').strip()}): look at DATABASE_URL")
+        return _one_line(
+            f"PostgreSQL at {at} refuses ({reason.removeprefix('FATAL:').strip()}): look at DATABASE_URL, or try again"
+        )
     return f"PostgreSQL does not answer at {at}: start it with `make run`, or set DATABASE_URL"
 
 

@@ -85,8 +85,11 @@ def test_a_lost_database_is_one_line():
     [
         ("?sslmode=requier", 'DATABASE_URL: invalid sslmode value: "requier"'),
         ("?connect_timeout=soon", "DATABASE_URL: bad value for connect_timeout: 'soon'"),
-        ("?sslmode=require", " refuses (server does not support SSL, but SSL was required): look at DATABASE_URL"),
-        ("/nowhere", ' refuses (database "nowhere" does not exist): look at DATABASE_URL'),
+        (
+            "?sslmode=require",
+            " refuses (server does not support SSL, but SSL was required): look at DATABASE_URL, or try again",
+        ),
+        ("/nowhere", ' refuses (database "nowhere" does not exist): look at DATABASE_URL, or try again'),
     ],
 )
 def test_what_postgresql_does_not_take_is_one_line(database, asked, said):
