@@ -57,9 +57,12 @@ def is_in_flight(position: Position) -> bool:
     return Position.objects.filter(pk=position.pk, close_sent_at__gt=Now() - IN_FLIGHT).exists()
 
 
-def seconds_left(account: Account) -> float:
-    """Return the machine seconds until the first claim on a position without its stop ends, 0 if there is none."""
+def seconds_left(account: Account, *, since: float) -> float:
+    """Return the machine seconds until the first claim on a position without its stop ends, infinite if there is none.
+
+    since   machine seconds since a check began: a claim that ended in them is one to try anew now, 0
+    """
     bare = Position.objects.filter(account=account, unprotected_since__isnull=False)
-    claimed = bare.filter(close_sent_at__gt=Now() - IN_FLIGHT)
+    claimed = bare.filter(close_sent_at__gt=Now() - IN_FLIGHT - timedelta(seconds=since))
     left = claimed.aggregate(left=Min(F("close_sent_at") + IN_FLIGHT - Now()))["left"]
-    return left.total_seconds() if left else 0.0
+    return float("inf") if left is None else max(0.0, left.total_seconds())

@@ -71,23 +71,24 @@ def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]
     return done
 
 
-def next_step(account: Account, *, now: datetime) -> float:
+def next_step(account: Account, *, now: datetime, since: float = float("inf")) -> float:
     """Return the machine seconds until the ladder of one of the account's positions wants something done, 0 if now.
 
+    since   machine seconds since a check began: what was due before that was done by it, or cannot be
     Infinite while no position lacks its stop.
     """
     steps = [float("inf")]
     bare = Position.objects.filter(account=account, unprotected_since__isnull=False)
     for position in bare.annotate(waited=Now() - F("unprotected_since"), machine_at=Now()):
         tried = _tried(position)
-        due = _steps(position, position.waited, now)[min(len(tried), 2)]
-        steps.append((due - position.waited).total_seconds())
+        due = _steps(position, position.waited, now)[min(len(tried), 2) :]
+        steps += [(step - position.waited).total_seconds() for step in due]
         steps += [
             orders.STOP_AGAIN - (position.machine_at - stop.status_at).total_seconds()
             for stop in tried
             if stop.status in (OrderStatus.NEW, OrderStatus.UNKNOWN)
         ]
-    return max(0.0, min(steps))
+    return max(0.0, min(step for step in steps if step > -since))
 
 
 def covering(position: PositionReport, orders_: Iterable[OrderReport], entries: Collection[int]) -> list[OrderReport]:

@@ -60,7 +60,6 @@ class Watch:
         self._agreed_at = self._looked_at = float("-inf")
         self._looks = 0
         self._looked_up_at = float("-inf")
-        self._at_once = False
 
     def forget(self) -> None:
         """Take nothing for known any more: the next round reads everything before it acts."""
@@ -94,31 +93,33 @@ class Watch:
         orders.end_ghosts(account, now=moment)
         self.exposed = _exposed(account)
         if _without_stop(account):
-            return self._until_next_step(account)
+            return self._until_next_step(account, checked_at=self._looked_at)
         return period(EXPOSED) * self._stretch() if self.exposed else max(SHORTEST_GLANCE, period(GLANCE))
 
     def _climb(self, account: Account, moment: datetime) -> float:
         """Ask each second whether the stop is there, by one read; take the ladder's steps when they are due."""
+        checked_at = time.monotonic()
         if protection.next_step(account, now=moment) > 0:
             broker = venues.connect(account.login)
             shown = _orders(broker.orders_in_flight(account.broker_account_id, lane=Lane.STOP))
             if shown == self._picture.orders:
-                return self._until_next_step(account)
+                return self._until_next_step(account, checked_at=checked_at)
+        checked_at = time.monotonic()
         self._check(account, moment, max_age=0.0)
         reconciliation.reconcile(account, now=moment, max_age=FRESH)
         self._see(account)
         self.exposed = True
-        return self._until_next_step(account) if _without_stop(account) else period(EXPOSED)
+        if _without_stop(account):
+            return self._until_next_step(account, checked_at=checked_at)
+        return period(EXPOSED)
 
-    def _until_next_step(self, account: Account) -> float:
+    def _until_next_step(self, account: Account, *, checked_at: float) -> float:
         """Return the seconds from this round's start until the ladder's next step, LADDER at most.
 
-        What became due meanwhile, or whose claim ended, is done at once; what is due still was done or cannot be.
+        What became due since the check began, a step or the end of a claim to close, is done at once.
         """
-        left = protection.next_step(account, now=now()) or closes.seconds_left(account)
-        self._at_once = not left and not self._at_once
-        if not left and not self._at_once:
-            return LADDER
+        since = time.monotonic() - checked_at
+        left = min(protection.next_step(account, now=now(), since=since), closes.seconds_left(account, since=since))
         return min(LADDER, time.monotonic() - self._looked_at + left)
 
     def _look_up_unknown(self, account: Account, moment: datetime) -> None:
