@@ -204,6 +204,20 @@ def test_the_close_comes_when_it_is_due_however_long_the_venue_takes(
     assert acts == (["death", "close"] if dies else ["close"])
 
 
+def test_a_close_that_cannot_leave_is_tried_once_a_second(desk: Desk, machine: Clockwork, monkeypatch):
+    watch = watch_of_a_bare_position(desk)
+    tries: list[int] = []
+
+    def close(*args: Any, **options: Any) -> None:
+        tries.append(1)
+        raise NotSent("no connection")
+
+    monkeypatch.setattr(desk.broker, "close", close)
+    Position.objects.update(unprotected_since=Now() - timedelta(seconds=9.5))
+    assert [watch.round(), watch.round()] == [LADDER, LADDER]
+    assert len(tries) == 2
+
+
 def test_at_the_flat_time_the_account_is_flattened(desk: Desk, machine: Clockwork):
     long_position(desk)
     watch = Watch(desk.account.pk)
