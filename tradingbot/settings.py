@@ -69,7 +69,8 @@ def _is_address(text: str, schemes: tuple[str, ...], path: str) -> bool:
         port = parts.port  # raises ValueError for what is no port
     except ValueError:
         return False
-    return bool(parts.scheme in schemes and parts.hostname and port != 0 and re.fullmatch(path, parts.path))
+    named = parts.hostname or parts.scheme.startswith("postgres")  # PostgreSQL's client has a socket's folder
+    return bool(parts.scheme in schemes and named and port != 0 and re.fullmatch(path, parts.path))
 
 
 def _refuse_unknown_options(options: dict[str, object]) -> None:

@@ -55,6 +55,11 @@ def test_an_address_that_is_none_is_one_line_without_its_password(database, addr
         database(address)
 
 
+def test_a_database_behind_a_socket_is_taken(database):
+    found = database("postgres:///bot?host=/var/run/postgresql")
+    assert (found["NAME"], found["HOST"], found["OPTIONS"]["host"]) == ("bot", "", "/var/run/postgresql")
+
+
 def test_a_misspelt_option_of_the_database_is_named(database):
     with pytest.raises(ImproperlyConfigured, match=r"^DATABASE_URL: sslmod is no option of PostgreSQL's; sslmode is$"):
         database("postgres://me@db/bot?sslmod=require")
