@@ -23,7 +23,6 @@ from psycopg.rows import dict_row
 from tests import checker
 from tests.chaos.machine import ANCHOR, SECRETS, SPEED, Machine, environment, start_clock
 from tradingbot import servers
-from tradingbot.servers import record
 
 T = TypeVar("T")
 
@@ -41,7 +40,7 @@ class System:
         self.name = f"chaos_{var.name.replace('-', '_').lower()}_{os.getpid()}"
         self.database = machine.copy(self.name)
         self.redis = servers.start(var, database=False).redis
-        self.venue_port = record.free_port()
+        self.venue_port = machine.port()
         self.anchor, self.speed, self.fresh = anchor, speed, fresh
         self.env = environment(var, self.database, self.redis, self.venue_port, anchor=anchor, speed=speed)
         self.pids: dict[str, int] = {}

@@ -10,7 +10,6 @@ import pytest
 
 from tests.chaos.life import OPEN, Life, judge
 from tests.chaos.system import System, wait
-from tradingbot.servers import record
 
 pytestmark = pytest.mark.chaos
 
@@ -20,7 +19,7 @@ class Web:
 
     def __init__(self, run: System, dies_at: str) -> None:
         self.run = run
-        self._port = record.free_port()
+        self._port = run.machine.port()
         self._token = run.act("token")
         self._start(f"{dies_at}=kill")
 
