@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import Exists, F, OuterRef, Sum
 
 from brokers.base import FillReport
 from market.orders import NEXT, OrderStatus, Role, Side
@@ -19,6 +19,7 @@ from tradingbot.operations import costs, notifications, orders, trades
 log = logging.getLogger(__name__)
 
 _EXITS = (Role.STOP, Role.TARGET, Role.EXIT)
+_ENDED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.ABANDONED)
 
 
 def record(account: Account, report: FillReport, *, now: datetime) -> bool:
@@ -34,12 +35,7 @@ def record(account: Account, report: FillReport, *, now: datetime) -> bool:
             return _correct(known, position, report, now)
         if report.voided:
             return False
-        order = (
-            Order.objects.select_for_update(of=("self",))
-            .filter(account=account, broker_order_id=report.order_id)
-            .select_related("strategy")
-            .first()
-        )
+        order = _order_of(account, report.order_id)
         paid = costs.of(report, contract.symbol)
         fill = Fill.objects.create(
             account=account,
@@ -57,17 +53,40 @@ def record(account: Account, report: FillReport, *, now: datetime) -> bool:
             estimated=paid.estimated,
         )
         if order is not None:
-            order.contract = contract
             _fill_order(order, fill, now)
         trades.rebuild(position, since=fill.at)
         _announce(fill, position, now)
-        if order is not None and order.role in _EXITS and position.quantity * fill.side > 0:
-            _undo(order, position, now)
-        if order is not None and order.role == Role.ENTRY and order.oco_group:
-            _cancel_opposite(order, now)
+        if order is not None:
+            _follow(order, fill, position, now)
         point("book.before_commit")
     point("book.after_commit")
     return True
+
+
+def link(account: Account, *, now: datetime) -> int:
+    """Give fills that were booked before their order was found to that order; returns how many.
+
+    An entry whose answer was lost may fill before its tag is looked up: its opposite is to be cancelled all the same.
+    """
+    linked = 0
+    orders_found = Order.objects.filter(account=account, broker_order_id=OuterRef("broker_order_id"))
+    orphans = Fill.objects.filter(Exists(orders_found), account=account, order=None, voided=False)
+    for fill in orphans.select_related("contract"):
+        with transaction.atomic():
+            position = _locked(account, fill.contract)
+            order = _order_of(account, fill.broker_order_id)
+            if order is None or not Fill.objects.filter(pk=fill.pk, order=None).update(order=order):
+                continue
+            _fill_order(order, fill, now)
+            trades.rebuild(position, since=fill.at)
+            _follow(order, fill, position, now)
+            linked += 1
+    return linked
+
+
+def _order_of(account: Account, broker_order_id: int) -> Order | None:
+    rows = Order.objects.select_for_update(of=("self",)).select_related("strategy", "contract")
+    return rows.filter(account=account, broker_order_id=broker_order_id).first()
 
 
 def _locked(account: Account, contract: Contract) -> Position:
@@ -86,9 +105,10 @@ def _fill_order(order: Order, fill: Fill, now: datetime) -> None:
     )
     filled = min(max(figures["contracts"] or 0, order.filled), order.quantity)
     average = figures["worth"] / figures["contracts"]
+    explained = figures["contracts"] <= order.filled  # what the venue said that it had filled when it ended
     status = OrderStatus.FILLED if filled == order.quantity else OrderStatus.PARTIAL
     before = OrderStatus(order.status)
-    if before in (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.ABANDONED):
+    if before in _ENDED and not explained:
         order.advance(OrderStatus.GHOST, at=now, detail={"fill": fill.broker_trade_id})
         notifications.notify(
             "risk",
@@ -111,6 +131,14 @@ def _fill_order(order: Order, fill: Fill, now: datetime) -> None:
         Order.objects.filter(pk=order.pk).update(filled=filled, average_price=average, updated_at=now)
         order.refresh_from_db()
         order.note("fill", at=now, detail=detail)
+
+
+def _follow(order: Order, fill: Fill, position: Position, now: datetime) -> None:
+    """Do what the fill of an order asks for."""
+    if order.role in _EXITS and position.quantity * fill.side > 0:
+        _undo(order, position, now)
+    if order.role == Role.ENTRY and order.oco_group:
+        _cancel_opposite(order, now)
 
 
 def is_news(fill: Fill, report: FillReport) -> bool:

@@ -124,6 +124,8 @@ def _facts(order: Order, report: OrderReport) -> dict[str, Any]:
 def _next_status(order: Order, report: OrderReport) -> OrderStatus | None:
     """Return the status to move to, None if the row already says it or the report proves nothing new."""
     before, after = OrderStatus(order.status), report.status
+    if before in _ENDED and report.filled > order.filled:
+        return OrderStatus.GHOST
     if after is None or after == before or before is OrderStatus.FILLED:
         return None
     if after is OrderStatus.FILLED and report.filled < report.quantity:

@@ -69,6 +69,7 @@ def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime,
     history_at = snapshots.machine_now()
     _apply(account, _history(account, reading, new, now, lane), history_at, now)
     booked = sum(fills.record(account, report, now=now) for report in new if _contract_known(account, report))
+    fills.link(account, now=now)
     for order in Order.objects.filter(
         account=account, status=OrderStatus.CANCEL_PENDING, change_sent_at__isnull=True
     ).select_related("account__login", "contract"):
