@@ -19,6 +19,7 @@ from tradingbot.operations import notifications, snapshots, statements, venues
 log = logging.getLogger(__name__)
 
 _CLAIM_IS_FRESH = 2.0  # seconds from the claim to the call
+ENTRY_HOLDS = timedelta(seconds=60)  # machine time from the decision, or from a call that never left, to the claim
 _BACK_OFF = (2, 4, 8)  # seconds after attempts that provably never left; then the order is rejected
 # The claim: the account's row is locked, for an entry the row of all accounts shared, so that a halt waits or wins; the
 # order moves and leaves its event; all or nothing, in one round trip that is its own transaction.
@@ -42,6 +43,7 @@ WITH all_may AS (
     WHERE claim.id = %(order)s AND claim.account_id = open.id AND claim.status = 'new'
       AND (claim.expires_at IS NULL OR claim.expires_at > %(now)s)
       AND (claim.not_before IS NULL OR claim.not_before <= statement_timestamp())
+      AND (%(reduces)s OR claim.status_at > statement_timestamp() - %(holds)s)
     RETURNING claim.*
 ), noted AS (
     INSERT INTO tradingbot_orderevent (order_id, at, kind, before, after, detail)
@@ -117,6 +119,7 @@ def _claim(order: Order, now: datetime) -> bool:
         "reduces": order.role != Role.ENTRY,
         "token": token,
         "now": now,
+        "holds": ENTRY_HOLDS,
     }
     claimed = statements.rows(_CLAIM, values)
     if not claimed:

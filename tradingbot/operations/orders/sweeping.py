@@ -19,7 +19,7 @@ from tradingbot.operations import notifications
 from tradingbot.operations.orders.changing import cancel, modify, request_cancel
 from tradingbot.operations.orders.opposites import against_own
 from tradingbot.operations.orders.resolving import end_ghosts, expire_claims, resolve
-from tradingbot.operations.orders.sending import send
+from tradingbot.operations.orders.sending import ENTRY_HOLDS, send
 
 log = logging.getLogger(__name__)
 
@@ -111,13 +111,31 @@ def _left_over(among: OrderQuerySet) -> list[Order]:
 
 
 def _expire_unsent(now: datetime) -> int:
-    """End intents that were never sent and may not be any more."""
+    """End intents that were never sent and may not be any more.
+
+    What the gate allowed holds for a minute: an entry that could not leave for so long would meet another market.
+    """
+    unsent = Order.objects.filter(status=OrderStatus.NEW).select_related("account", "contract")
+    over = [(order, "not sent before its time was over") for order in unsent.filter(expires_at__lte=now)]
+    old = unsent.filter(role=Role.ENTRY, status_at__lte=Now() - ENTRY_HOLDS).exclude(expires_at__lte=now)
+    over += [(order, f"not sent for {ENTRY_HOLDS.seconds} s") for order in old]
     ended = 0
-    for order in Order.objects.filter(status=OrderStatus.NEW, expires_at__lte=now):
+    for order, why in over:
         with transaction.atomic():
-            ended += order.advance(OrderStatus.EXPIRED, at=now, reason="not sent before its time was over")
+            if not order.advance(OrderStatus.EXPIRED, at=now, reason=why):
+                continue
+            ended += 1
             for leg in order.legs.filter(status=OrderStatus.SUSPENDED):
                 leg.advance(OrderStatus.CANCELLED, at=now, reason="its entry was never sent")
+            notifications.notify(
+                "order",
+                f"Entry not sent: {order.describe()}",
+                account=order.account,
+                body=f"Order #{order.pk} was {why}: something that it needs was away. It stays unsent.",
+                level="alert",
+                key=f"unsent:{order.pk}",
+                now=now,
+            )
     return ended
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from django.db.models import F
 
 from brokers.base import ReadFailed
 from brokers.simulated.behaviour import Behaviour
 from market.orders import OrderStatus
 from tests.tradingbot.operations.orders.desk import START, Desk
-from tradingbot.models import Fill, Notification, Position
+from tradingbot.models import Fill, Notification, Order, Position
 from tradingbot.operations import order_facts, orders, reconciliation, snapshots
 
 
@@ -75,6 +77,21 @@ def test_an_entry_that_filled_though_it_had_ended_is_a_ghost(desk: Desk) -> None
     assert order_facts.adopt(buy, replace(report, filled=1), read_at=snapshots.machine_now(), now=desk.now)
     buy.refresh_from_db()
     assert buy.status == OrderStatus.GHOST
+
+
+def test_an_entry_that_could_not_leave_for_long_is_not_sent(desk: Desk) -> None:
+    buy, sell = desk.pair().orders.filter(role="entry").order_by("-side")
+    Order.objects.update(status_at=F("status_at") - timedelta(minutes=2))
+    orders.sweep(now=desk.now)
+    assert desk.ledger() == []
+    assert list(Order.objects.values_list("status", flat=True).distinct().order_by("status")) == [
+        "cancelled",
+        "expired",
+    ]
+    assert {buy.status, sell.status} == {"new"}
+    told = Notification.objects.filter(title__startswith="Entry not sent", level="alert")
+    assert told.count() == 2
+    assert not orders.send(buy, now=desk.now)
 
 
 def _unreadable(*_: object, **__: object) -> list[object]:
