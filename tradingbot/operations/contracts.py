@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
-from brokers.base import Broker, ContractReport, NotSent, Refused
+from brokers.base import Broker, BrokerError, ContractReport, NotSent, Refused
 from market.products import MONTH_CODES
 from tradingbot.models import Contract, Login, Strategy
 from tradingbot.operations import notifications, venues
@@ -100,6 +100,21 @@ def previous(contract: Contract, *, now: datetime) -> Contract | None:
         if report.contract.symbol == contract.symbol:
             return _store(contract.venue, replace(report, active=False), now)  # only `refresh` says which is current
     return None
+
+
+def known(login: Login, broker_contract_id: str, *, now: datetime) -> Contract | None:
+    """Return the contract, looked up at the venue unless it is known; None if that fails, until the next time.
+
+    `refresh` stores current months alone, and positions and orders by hand may be in any.
+    """
+    if row := Contract.objects.filter(venue=login.venue, broker_contract_id=broker_contract_id).first():
+        return row
+    try:
+        report = venues.connect(login).contract(broker_contract_id)
+    except BrokerError as error:
+        log.error("%s: contract %s is not known and cannot be looked up: %s", login, broker_contract_id, error)
+        return None
+    return _store(login.venue, replace(report, active=False), now)
 
 
 def _store(venue: str, report: ContractReport, now: datetime) -> Contract:

@@ -15,7 +15,7 @@ from brokers.base import BrokerError, FillReport, Lane, OrderReport
 from market.orders import LIVE, OrderStatus
 from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Fill, Order, Position
-from tradingbot.operations import fills, notifications, order_facts, orders, snapshots, trading, venues
+from tradingbot.operations import contracts, fills, notifications, order_facts, orders, snapshots, trading, venues
 from tradingbot.operations.snapshots import Reading
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime,
     lane   in which the history is read
     """
     point("book.after_read")
+    known_contracts = _learn_contracts(account, reading, now)
     rows = Fill.objects.filter(account=account, broker_trade_id__in=[f.id for f in reading.fills])
     known = {fill.broker_trade_id: fill for fill in rows}
     new = [f for f in reading.fills if f.id not in known or fills.is_news(known[f.id], f)]
@@ -68,7 +69,7 @@ def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime,
     point("book.after_orders")
     history_at = snapshots.machine_now()
     _apply(account, _history(account, reading, new, now, lane), history_at, now)
-    booked = sum(fills.record(account, report, now=now) for report in new if _contract_known(account, report))
+    booked = sum(fills.record(account, report, now=now) for report in new if report.contract_id in known_contracts)
     fills.link(account, now=now)
     for order in Order.objects.filter(
         account=account, status=OrderStatus.CANCEL_PENDING, change_sent_at__isnull=True
@@ -202,11 +203,12 @@ def _flat(order: Order) -> bool:
     ).exists()
 
 
-def _contract_known(account: Account, report: FillReport) -> bool:
-    known = Contract.objects.filter(venue=account.venue, broker_contract_id=report.contract_id).exists()
-    if not known:
-        log.error("%s: fill %s in unknown contract %s is not booked", account, report.id, report.contract_id)
-    return known
+def _learn_contracts(account: Account, reading: Reading, now: datetime) -> set[str]:
+    """Return which of the reading's contracts are known, after those that were not were looked up at the venue."""
+    shown = {report.contract_id for reports in (reading.orders, reading.fills, reading.positions) for report in reports}
+    rows = Contract.objects.filter(venue=account.venue, broker_contract_id__in=shown)
+    found = set(rows.values_list("broker_contract_id", flat=True)) if shown else set()
+    return found | {id_ for id_ in shown - found if contracts.known(account.login, id_, now=now)}
 
 
 def _compare_positions(account: Account, reading: Reading, now: datetime) -> list[str]:

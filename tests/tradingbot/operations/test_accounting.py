@@ -9,7 +9,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from brokers.base import FillReport, PlaceOrder
+from brokers.base import FillReport, PlaceOrder, Refused
 from market.orders import OrderType, Side
 from tests.tradingbot.operations.ledgers import PayingBroker, go, open_desk, trade
 from tests.tradingbot.operations.orders.desk import Desk
@@ -148,7 +148,7 @@ def test_a_fill_that_was_not_booked_is_named_and_explains_itself_when_it_is(desk
     assert (row.closed_by, row.reason) == ("accounting", "what was booked since explains it")
 
 
-def test_a_fill_in_a_contract_that_we_do_not_know_is_a_missing_fill(desk):
+def test_a_fill_in_a_contract_that_nobody_knows_is_a_missing_fill(desk, monkeypatch):
     traded(desk, 25)
     last = Fill.objects.order_by("-at").first()
     booked = desk.contract.broker_contract_id
@@ -156,9 +156,14 @@ def test_a_fill_in_a_contract_that_we_do_not_know_is_a_missing_fill(desk):
     last.delete()
     Position.objects.update(booked_from=None)
     type(desk.contract).objects.update(broker_contract_id="CON.F.US.OTHER.Z26")
+    monkeypatch.setattr(desk.broker, "contract", unknown)
     end(desk)
     row = AccountingDifference.objects.get()
     assert (row.cause, booked in row.detail) == ("missing_fill", True)
+
+
+def unknown(contract_id):
+    raise Refused(f"{contract_id} is not known")
 
 
 def test_a_fill_voided_the_day_after_is_no_difference_when_the_venue_gives_the_money_back(desk):

@@ -15,8 +15,8 @@ from market.orders import LIVE, OrderStatus, Role
 from market.sessions import flat_by, regular_session, trade_date_of
 from tradingbot.clock import clock
 from tradingbot.faults import point
-from tradingbot.models import Account, CalendarDay, Contract, Order, Position, StateChange, TradingState
-from tradingbot.operations import closes, leases, notifications, reconciliation, snapshots, trading, venues
+from tradingbot.models import Account, CalendarDay, Order, Position, StateChange, TradingState
+from tradingbot.operations import closes, contracts, leases, notifications, reconciliation, snapshots, trading, venues
 from tradingbot.operations.orders.changing import cancel, request_cancel
 
 log = logging.getLogger(__name__)
@@ -140,9 +140,8 @@ def _cancel_now(order: Order, now: datetime) -> None:
 
 def _close(account: Account, report: PositionReport, now: datetime) -> None:
     """Close one position unless a close is in flight: two closes can flip it."""
-    contract = Contract.objects.filter(venue=account.venue, broker_contract_id=report.contract_id).first()
+    contract = contracts.known(account.login, report.contract_id, now=now)
     if contract is None:
-        log.error("%s: position in unknown contract %s cannot be closed by us", account, report.contract_id)
         return
     Position.objects.get_or_create(account=account, contract=contract)
     position = Position.objects.get(account=account, contract=contract)

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 
-from brokers.base import ReadFailed
+from brokers.base import PlaceOrder, ReadFailed
 from brokers.simulated.behaviour import Behaviour
-from market.orders import OrderStatus
+from market.orders import OrderStatus, OrderType, Side
 from tests.tradingbot.operations.orders.desk import START, Desk
-from tradingbot.models import Fill, Notification, Order, Position
+from tradingbot.models import Contract, Fill, Notification, Order, Position
 from tradingbot.operations import order_facts, orders, reconciliation, snapshots
 
 
@@ -92,6 +92,24 @@ def test_an_entry_that_could_not_leave_for_long_is_not_sent(desk: Desk) -> None:
     told = Notification.objects.filter(title__startswith="Entry not sent", level="alert")
     assert told.count() == 2
     assert not orders.send(buy, now=desk.now)
+
+
+def test_a_position_in_a_month_that_was_not_known_is_flattened(desk: Desk) -> None:
+    mes = Contract.objects.get(symbol="MES", active=True)
+    desk.broker.place(
+        PlaceOrder(
+            account_id=desk.account.broker_account_id,
+            contract_id=mes.broker_contract_id,
+            tag="by hand",
+            side=Side.BUY,
+            type=OrderType.MARKET,
+            quantity=1,
+        )
+    )
+    mes.delete()
+    orders.request_flatten(desk.account, reason="test", by="test", now=desk.now)
+    orders.flatten(desk.account, now=desk.now)
+    assert desk.broker.positions(desk.account.broker_account_id) == []
 
 
 def _unreadable(*_: object, **__: object) -> list[object]:
