@@ -182,7 +182,7 @@ class NewsEvent(models.Model):
 
 
 class NewsStep(models.Model):
-    """What was done on an account at the beginning of an event's window; the row is the claim."""
+    """What was done on an account as an event's windows began; those that had begun by `done_at` are done."""
 
     event = models.ForeignKey(NewsEvent, models.CASCADE, related_name="steps")
     account = models.ForeignKey(Account, models.CASCADE, related_name="news_steps")

@@ -25,10 +25,10 @@ LONGEST = 600  # minutes before or after a release
 
 
 def due(*, now: datetime) -> int:
-    """Do once on each account what every event asks whose window is open; returns on how many it was done.
+    """Do on each account what every event asks as each of its windows begins; returns how often something was due.
 
-    The gate denies entries in the window by itself; this is for what was there before. A step that failed is done
-    again: it follows from the rows.
+    The gate denies entries in a window by itself; this is for what was there before. The step's `done_at` tells which
+    windows were acted upon: those that had begun by then. One that failed is done again: it follows from the rows.
     """
     events = list(NewsEvent.objects.filter(at__range=(now - _AROUND, now + _AROUND)))
     if not events:
@@ -41,32 +41,39 @@ def _on(account: Account, events: Sequence[NewsEvent], now: datetime) -> int:
     found = rule_states.windows(account, events, trade_date=trade_date_of(now))
     done = 0
     for event in events:
-        windows = [window for window in found[event.pk] if window.holds(now)]
-        if not windows:
+        if not any(window.holds(now) for window in found[event.pk]):
             continue
         step, _ = NewsStep.objects.get_or_create(event=event, account=account, defaults={"at": now})
-        if step.done_at is not None:
+        windows = [window for window in found[event.pk] if _begins(window, step, now)]
+        if not windows:
             continue
-        said = _act(account, event, windows, now)
-        NewsStep.objects.filter(pk=step.pk).update(done_at=now, note="; ".join(said) or "nothing was open")
+        said = _act(account, step, windows, now)
+        note = "; ".join([*filter(None, [step.note]), *(said or ["nothing was open"])])
+        NewsStep.objects.filter(pk=step.pk).update(done_at=now, note=note[:300])
         if said:
             notifications.notify(
                 "risk",
                 f"{account}: news window",
                 account=account,
                 body=f"{event.title}: {'; '.join(said)}.",
-                key=f"news:{event.pk}:{account.pk}",
+                key=f"news:{event.pk}:{account.pk}:{max(window.starts_at for window in windows).isoformat()}",
                 now=now,
             )
         done += 1
     return done
 
 
-def _act(account: Account, event: NewsEvent, windows: Sequence[Window], now: datetime) -> list[str]:
+def _begins(window: Window | NewsEvent, step: NewsStep, now: datetime) -> bool:
+    """Return whether a window is open that had not begun when the step was done last."""
+    return window.starts_at <= now <= window.ends_at and (step.done_at is None or window.starts_at > step.done_at)
+
+
+def _act(account: Account, step: NewsStep, windows: Sequence[Window], now: datetime) -> list[str]:
+    event = step.event
     positions = list(account.positions.exclude(quantity=0, broker_quantity=0).select_related("contract"))
     said = _cancel(account, event, windows, positions, now)
     affected = [position for position in positions if event.is_for(position.contract.symbol)]
-    if not affected or not event.starts_at <= now <= event.ends_at:
+    if not affected or not _begins(event, step, now):
         return said
     if event.action == NewsEvent.Action.FLATTEN:
         orders.request_flatten(account, reason=f"news: {event.title}", by="the clock", now=now, until=event.ends_at)

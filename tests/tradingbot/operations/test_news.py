@@ -116,6 +116,44 @@ def test_a_flatten_closes_before_the_release_and_lets_entries_leave_after_the_wi
     assert trading.end_locks(now=row.ends_at) == 1
 
 
+def test_a_position_is_closed_in_the_traders_window_though_the_firms_began_before(desk):
+    long(desk)
+    release = event(desk, minutes=4, kind="cpi", title="CPI", action="flatten", minutes_before=2)
+    assert news.due(now=desk.now) == 1  # the firm's: five minutes before
+    assert not Account.objects.get(flatten_requested_at=None).flatten_reason
+    begun = release.starts_at
+    assert news.due(now=begun) == 1
+    assert Account.objects.get().flatten_requested_at == begun
+    assert news.due(now=begun + timedelta(seconds=5)) == 0
+    step = NewsStep.objects.get()
+    assert (step.at, step.done_at) == (desk.now, begun)
+    assert step.note == "nothing was open; everything is being closed, entries may leave again after the window"
+    assert Notification.objects.filter(title__endswith="news window").count() == 1
+
+
+def test_the_firms_window_cancels_entries_though_the_traders_began_before(desk):
+    desk.send(desk.pair(quantity=2))  # both sides count: 4, the firm allows 3
+    release = event(desk, minutes=20, kind="cpi", title="CPI", symbols="ES", minutes_before=30)
+    assert news.due(now=desk.now) == 1
+    assert Order.objects.filter(role=Role.ENTRY, status=OrderStatus.WORKING).count() == 2
+    assert news.due(now=release.at - timedelta(minutes=5)) == 1
+    assert Order.objects.filter(role=Role.ENTRY, status=OrderStatus.CANCEL_PENDING).count() == 2
+
+
+def test_what_each_window_did_is_told(desk):
+    desk.send(desk.pair(quantity=2))
+    release = event(desk, minutes=4, kind="cpi", title="CPI", action="flatten", minutes_before=2)
+    news.due(now=desk.now)
+    desk.minute(0, 25, 0, 22)  # the buy fills before its cancel arrives
+    desk.settle()
+    news.due(now=release.starts_at)
+    told = Notification.objects.filter(title__endswith="news window").order_by("at")
+    assert [message.body for message in told] == [
+        "CPI: 2 entries are being cancelled.",
+        "CPI: everything is being closed, entries may leave again after the window.",
+    ]
+
+
 class TestFiles:
     def imported(self, tmp_path: Path, *lines: str) -> news.Report:
         file = tmp_path / "news.csv"
