@@ -24,11 +24,9 @@ SOURCE = "pandas-market-calendars, CME Globex Equity"
 _HOLIDAYS = Path(__file__).with_name("holidays.toml")
 _PATIENCE = 60.0  # seconds; it takes one on an idle machine
 
+_GOOD_FRIDAY = time(8, 15)  # Chicago; the library (5.5.0) has no other day close then
+
 CORRECTIONS: dict[date, time | None] = {
-    # The library (5.5.0) opens every Good Friday from 2023 on until 08:15 Chicago; the exchange does so only when the
-    # employment report comes out that day (2023, 2026). Source: CME Globex holiday schedules of 2024 and 2025.
-    date(2024, 3, 29): None,
-    date(2025, 4, 18): None,
     # National Day of Mourning: equities until 08:30 Chicago. Source: CME Group's announcement of 2024-12-30.
     date(2025, 1, 9): time(8, 30),
 }
@@ -127,6 +125,8 @@ def from_library(first: int, last: int) -> dict[int, Holidays]:
             if day.year == year and day.weekday() < 5:
                 ordinary = datetime.combine(day, CLOSE, _NEW_YORK)
                 closes = known[day].astimezone(_CHICAGO).time() if day in known else None
+                if closes == _GOOD_FRIDAY and not _has_employment_report(day):
+                    closes = None
                 closes = CORRECTIONS.get(day, closes)
                 if closes is None:
                     closed.add(day)
@@ -134,6 +134,16 @@ def from_library(first: int, last: int) -> dict[int, Holidays]:
                     early[day] = closes
         found[year] = Holidays(frozenset(closed), early)
     return found
+
+
+def _has_employment_report(good_friday: date) -> bool:
+    """Return whether the exchange trades on a Good Friday: the library says so of every one from 2023 on.
+
+    It does when the employment report comes out that day, on the third Friday after the week of March 12: the first
+    Friday of April. Sources: Bureau of Labor Statistics; CME Globex holiday schedules, open 2010, 2012, 2015, 2021,
+    2023 and 2026, closed in the years between.
+    """
+    return good_friday.month == 4 and good_friday.day <= 7
 
 
 def _text(first: int, last: int) -> str:

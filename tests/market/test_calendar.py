@@ -54,10 +54,8 @@ def test_after_christmas_and_new_year_trading_resumes_on_sunday_evening(two_year
 
 
 def test_only_good_friday_has_no_time_to_trade(two_years):
-    assert [day for day, session in two_years.items() if not tradeable(session)] == [
-        date(2026, 4, 3),
-        date(2027, 3, 26),
-    ]
+    # 2027-03-26 is a Good Friday too, but without a session: the employment report comes out a week later
+    assert [day for day, session in two_years.items() if not tradeable(session)] == [date(2026, 4, 3)]
 
 
 def test_two_years_of_sessions_follow_each_other_without_overlap(two_years):
@@ -82,10 +80,26 @@ def test_minutes_of_a_session_end_with_an_early_close(two_years):
 
 
 def test_what_the_library_gets_wrong_is_corrected():
-    assert generate(date(2025, 4, 18), date(2025, 4, 18)) == []  # Good Friday without an employment report
-    assert generate(date(2024, 3, 29), date(2024, 3, 29)) == []
     (mourning,) = generate(date(2025, 1, 9), date(2025, 1, 9))
     assert (chicago(mourning.closes_at), mourning.early_close, tradeable(mourning)) == (time(8, 30), True, False)
+
+
+WITH_REPORT = [date(2021, 4, 2), date(2023, 4, 7), date(2026, 4, 3), date(2034, 4, 7), date(2037, 4, 3)]
+WITHOUT_REPORT = [
+    *(date(2022, 4, 15), date(2024, 3, 29), date(2025, 4, 18), date(2027, 3, 26), date(2028, 4, 14), date(2029, 3, 30)),
+    *(date(2030, 4, 19), date(2031, 4, 11), date(2032, 3, 26), date(2033, 4, 15), date(2035, 3, 23), date(2036, 4, 11)),
+]
+
+
+@pytest.mark.parametrize("good_friday", WITH_REPORT)
+def test_good_friday_with_an_employment_report_is_a_short_session(good_friday):
+    (session,) = generate(good_friday, good_friday)
+    assert (chicago(session.closes_at), tradeable(session)) == (time(8, 15), False)
+
+
+@pytest.mark.parametrize("good_friday", WITHOUT_REPORT)
+def test_good_friday_without_an_employment_report_has_no_session(good_friday):
+    assert generate(good_friday, good_friday) == []
 
 
 def test_reversed_dates_are_refused():
