@@ -252,6 +252,26 @@ class TestDaily:
         BarDay.objects.filter(trade_date=date(2026, 11, 13)).delete()
         assert len(bars.daily(mnq, sessions=5, now=stage.time.at)) == 2  # 16 and 17 November
 
+    def test_a_session_in_which_nothing_traded_ends_nothing(self, mnq, stage):
+        closure = date(2026, 11, 13)  # of an exchange that the calendar did not expect
+        stage.market.volume = lambda listing, session: 0 if session.trade_date == closure else 100
+        bars.backfill(mnq, sessions=6, now=stage.time.at)
+        assert BarDay.objects.get(contract=mnq, trade_date=closure).complete
+        daily = bars.daily(mnq, sessions=5, now=stage.time.at)
+        others = [session for session in recent(stage.time.at, 6)[:-1] if session.trade_date != closure]
+        assert daily.opened_at.tolist() == [epoch(session.opens_at) for session in others]
+
+    def test_a_session_without_trades_that_is_not_known_of_the_month_before_ends_the_series(self, mnq, stage):
+        roll = date(2026, 11, 9)
+        stage.market.volume = lambda listing, session: (
+            100 if (session.trade_date >= roll) == (listing.contract.id == mnq.broker_contract_id) else 0
+        )
+        bars.backfill(mnq, sessions=15, now=stage.time.at)
+        assert len(bars.daily(mnq, sessions=14, now=stage.time.at)) == 14
+        BarDay.objects.exclude(contract=mnq).filter(trade_date=date(2026, 11, 6)).delete()
+        series = bars.stitched(mnq, sessions=14, now=stage.time.at)
+        assert (len(series.bars), series.rolls) == (7, ())  # 9 to 17 November
+
 
 class TestSeries:
     @pytest.mark.parametrize(("timeframe", "count"), [("1s", 100), ("15s", 90), ("1m", 200), ("5m", 50), ("1h", 30)])

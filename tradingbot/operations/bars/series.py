@@ -39,7 +39,7 @@ class Stitched:
     rolls: tuple[Roll, ...]
 
 
-_summaries: dict[Version, Bar | None] = {}
+_summaries: dict[Version, Bar] = {}
 _SUMMARIES_KEPT = 4000
 _AT_ONCE = 16  # days whose minutes are in memory together, 80 kB each
 
@@ -47,7 +47,8 @@ _AT_ONCE = 16  # days whose minutes are in memory together, 80 kB each
 def daily(contract: Contract, *, sessions: int, now: datetime) -> Bars:
     """Return the bars of the last `sessions` closed sessions over contract rolls, back-adjusted. Never asks the venue.
 
-    A session whose bars are not all known ends the series: fewer sessions, never a hole.
+    A session whose bars are not all known ends the series: fewer sessions, never a hole. One in which nothing traded
+    (an unscheduled closure) has no bar and ends nothing.
     """
     return stitched(contract, sessions=sessions, now=now).bars
 
@@ -65,19 +66,25 @@ def stitched(contract: Contract, *, sessions: int, now: datetime) -> Stitched:
     rolls: list[Roll] = []
     at = offset = 0
     newer: date | None = None
+    empty: list[date] = []  # sessions since `newer` in which nothing traded
     for session in reversed(closed):
         day = session.trade_date
         bar = known[at].get(day)
-        traded = {i: known[i][day].volume for i in range(at + 1, len(months)) if day in known[i]}
-        busiest = max(traded, key=lambda i: traded[i], default=at)
-        if busiest != at and (bar is None or traded[busiest] > bar.volume):
-            older = known[busiest][day]
+        traded = {i: other for i in range(at + 1, len(months)) if (other := known[i].get(day)) is not None}
+        busiest = max(traded, key=lambda i: traded[i].volume, default=at)
+        if busiest != at and (bar is None or traded[busiest].volume > bar.volume):
+            if any(one not in known[busiest] for one in empty):
+                break
+            older = traded[busiest]
             step = bar.close - older.close if bar is not None else 0
             if newer is not None:
                 rolls.append(Roll(newer, months[busiest], months[at], step))
             offset, at, bar = offset + step, busiest, older
         if bar is None:
-            break
+            if day not in known[at]:
+                break
+            empty.append(day)
+            continue
         rows.append(
             Bar(
                 opened_at=epoch(session.opens_at),
@@ -89,6 +96,7 @@ def stitched(contract: Contract, *, sessions: int, now: datetime) -> Stitched:
             )
         )
         newer = day
+        empty.clear()
     return Stitched(Bars.of(rows), tuple(rolls))
 
 
@@ -135,20 +143,19 @@ def _complete(contract: Contract, wanted: int, now: datetime) -> None:
         fetching.fetch(contract, now=now)
 
 
-def _of_sessions(contract: Contract, closed: Sequence[Session]) -> dict[date, Bar]:
-    """Return the day's bar of every complete session that has one."""
+def _of_sessions(contract: Contract, closed: Sequence[Session]) -> dict[date, Bar | None]:
+    """Return the day's bar of every complete session, None for one in which nothing traded."""
     if not closed:
         return {}
-    stored = [
-        day for day in days(contract, closed[0].trade_date, closed[-1].trade_date) if day.complete and day.version.bars
-    ]
-    absent = [day for day in stored if day.version not in _summaries]
+    stored = [day for day in days(contract, closed[0].trade_date, closed[-1].trade_date) if day.complete]
+    traded = [day for day in stored if day.version.bars]
+    absent = [day for day in traded if day.version not in _summaries]
     if len(_summaries) + len(absent) > _SUMMARIES_KEPT:
         _summaries.clear()
-        absent = stored
+        absent = traded
     for few in (absent[at : at + _AT_ONCE] for at in range(0, len(absent), _AT_ONCE)):
         _summaries.update((day.version, _summary(bars)) for day, bars in zip(few, load(few, keep=False), strict=True))
-    return {day.trade_date: bar for day in stored if (bar := _summaries[day.version]) is not None}
+    return {day.trade_date: _summaries[day.version] if day.version.bars else None for day in stored}
 
 
 def _summary(bars: Bars) -> Bar:
