@@ -175,16 +175,16 @@ def _flatten(step: SessionStep, now: datetime) -> str:
         hints.publish("critical.flatten_due", account_id=step.account_id)
         return "requested"
     contract = _contract(step)
-    mine = Order.objects.filter(account=step.account, strategy=step.strategy)
-    cancelled = _cancel(mine.filter(role=Role.ENTRY), "flat time", now)
-    position = step.account.positions.filter(contract=contract).first()
-    if position is None or not position.quantity:
-        return f"{cancelled} entries cancelled, no position"
-    leaving = Order.objects.live().filter(account=step.account, contract=contract, role=Role.EXIT)
-    if not leaving.exists():
-        order = orders.exit(step.account, contract, abs(position.quantity), now=now, by=f"{step.strategy}: flat time")
-        orders.send(order, now=now)
-    raise NotYet(f"closing {position.quantity:+d} {contract.symbol}")
+    entries = Order.objects.filter(account=step.account, strategy=step.strategy, role=Role.ENTRY)
+    cancelled = _cancel(entries, "flat time", now)
+    left = orders.flatten_strategy(step.account, step.strategy, contract, now=now)
+    if left is None:
+        raise NotYet("the venue does not answer")
+    if left:
+        raise NotYet(f"closing {left} {contract.symbol}")
+    if working := entries.live().count():
+        raise NotYet(f"{working} entries are being cancelled")
+    return f"{cancelled} entries cancelled, no position"
 
 
 def _verify(step: SessionStep, now: datetime) -> str:

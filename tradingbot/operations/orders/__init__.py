@@ -8,7 +8,7 @@ from tradingbot.operations.orders.changing import cancel, modify, request_cancel
 from tradingbot.operations.orders.closing import exit, protect
 from tradingbot.operations.orders.flattening import emergency_stop, flatten, flatten_due, request_flatten
 from tradingbot.operations.orders.holdings import Engaged, Holding, engaged, holdings
-from tradingbot.operations.orders.managing import manage
+from tradingbot.operations.orders.managing import flatten_strategy, manage
 from tradingbot.operations.orders.opening import lock, open, open_locked
 from tradingbot.operations.orders.reducing import fit, refresh, seen_flat
 from tradingbot.operations.orders.resending import STOP_AGAIN, resend_stop
@@ -30,6 +30,7 @@ __all__ = [
     "fit",
     "flatten",
     "flatten_due",
+    "flatten_strategy",
     "holdings",
     "lock",
     "manage",

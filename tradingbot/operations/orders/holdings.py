@@ -53,7 +53,7 @@ class Holding:
     booked     contracts of it whose fills are booked; fewer than the venue says for an instant
     filled_at  market time of its first booked fill, None before
     legs       live orders that protect it or take its profit
-    exits      market orders that close parts of it, ended ones too
+    exits      market orders that close parts of it, ended ones too; live ones that name no entry are of every holding
     """
 
     entry: Order
@@ -144,7 +144,10 @@ def _of_account(rows: list[Order], fills: list[Fill]) -> list[Holding]:
 def _hang_on(open_: dict[int, Holding], rows: list[Order]) -> None:
     """Give every open entry its legs and exits; a stop that names no entry belongs to the only one that has none."""
     for row in rows:
-        if row.parent_id in open_:
+        if row.role == Role.EXIT and row.parent_id is None and row.is_live:
+            for holding in open_.values():
+                holding.exits.append(row)
+        elif row.parent_id in open_:
             holding = open_[row.parent_id]
             if row.role == Role.EXIT:
                 holding.exits.append(row)

@@ -8,6 +8,7 @@ or a lost answer is made up for with the next bar, and nothing is done twice.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,14 +21,16 @@ from market.contracts import Contract as Spec
 from market.orders import OrderStatus, OrderType, Side
 from market.plans import Management, Partial
 from market.sessions import trade_date_of
-from tradingbot.models import Contract, Decision, Order, Outcome, Strategy
+from tradingbot.models import Account, Contract, Decision, Order, Outcome, Strategy
 from tradingbot.operations import bars
 from tradingbot.operations.orders.changing import modify, request_modify
 from tradingbot.operations.orders.holdings import Holding, engaged, holdings, resting
 from tradingbot.operations.orders.opening import config_version, lock
 from tradingbot.operations.orders.reducing import (
     cancel_legs,
+    claim_close,
     close_all,
+    close_is_under_way,
     fit,
     intend_exit,
     refresh,
@@ -49,9 +52,31 @@ def manage(strategy: Strategy | None, contract: Contract, *, now: datetime) -> l
     decisions: list[Decision] = []
     for holding in mine:
         if holding.left > 0 and holding.filled_at is not None and holding.entry.average_price is not None:
-            alone = sum(one.left for one in found if one.entry.account_id == holding.entry.account_id) == holding.left
-            decisions += _manage(Held(holding, contract.spec, alone, _best(holding, contract, now)), now)
+            held = Held(holding, contract.spec, _is_alone(holding, found), _best(holding, contract, now))
+            decisions += _manage(held, now)
     return decisions
+
+
+def flatten_strategy(account: Account, strategy: Strategy, contract: Contract, *, now: datetime) -> int | None:
+    """Close at its flat time what the entries of a strategy hold, and nothing that others hold in the contract.
+
+    Returns how many contracts of it the venue showed before: 0 is when there is nothing left to close, None if it
+    could not be read and nothing was done.
+    """
+    if refresh(account, now=now) is None:
+        return None
+    found = holdings({account.pk}, contract, trade_date_of(now))
+    mine = [holding for holding in found if holding.entry.strategy_id == strategy.pk and holding.left > 0]
+    if account.pk in engaged(contract, now=now).holders:
+        for holding in mine:
+            if not any(order.is_live for order in holding.exits):
+                held = Held(holding, contract.spec, _is_alone(holding, found), None)
+                _close_whole(held, "flat_time", "it is the strategy's flat time", now)
+    return sum(holding.left for holding in mine)
+
+
+def _is_alone(holding: Holding, found: Iterable[Holding]) -> bool:
+    return sum(one.left for one in found if one.entry.account_id == holding.entry.account_id) == holding.left
 
 
 @dataclass(slots=True)
@@ -213,12 +238,16 @@ def _close(held: Held, *, code: str, why: str, now: datetime) -> list[Decision]:
     if current is None or current.left <= 0:
         return []
     held.holding = current
+    return [_close_whole(held, code, why, now)]
+
+
+def _close_whole(held: Held, code: str, why: str, now: datetime) -> Decision:
     inputs = {"entry": str(held.entry.average_price)}
     decision = _decide(held, code=code, sentence="", inputs=inputs, now=now)
     said = _close_entry(held, decision, now)
-    decision.sentence = f"{current.left} {held.entry.contract.symbol} {said}: {why}."
+    decision.sentence = f"{held.holding.left} {held.entry.contract.symbol} {said}: {why}."
     decision.save(update_fields=["sentence"])
-    return [decision]
+    return decision
 
 
 def _close_entry(held: Held, decision: Decision, now: datetime) -> str:
@@ -226,16 +255,33 @@ def _close_entry(held: Held, decision: Decision, now: datetime) -> str:
     if held.entry.is_live:
         cancel_legs([held.entry], by=decision.code, now=now)  # what it has not filled yet is not wanted any more
     if held.alone:
-        current = _again(held.holding)
-        return close_all(current, by=decision.code, now=now) if current and current.left > 0 else "were closed before"
+        return _close_position(held, decision, now)
     with transaction.atomic():
         lock(held.entry.account_id)
-        current = _again(held.holding)
-        if current is None or current.left <= 0 or any(order.is_live for order in current.exits):
+        current = _still_open(held.holding)
+        if current is None or close_is_under_way(current):
             return "were closed before"
         order = intend_exit(current, current.left, decision, now=now)
     send_exit(order, now=now)
     return "closed at market"
+
+
+def _close_position(held: Held, decision: Decision, now: datetime) -> str:
+    """Close by the venue's own close.
+
+    The claim comes before the look at the exits, and who intends an exit looks for a claim, both under the account's
+    lock: of an exit and a close one alone leaves. The claim's row is not written under that lock: who books a fill
+    locks them the other way round.
+    """
+    if (claim := claim_close(held.holding)) is None:
+        return "a close is under way"
+    with transaction.atomic():
+        lock(held.entry.account_id)
+        current = _still_open(held.holding)
+    if current is None:
+        claim.give_back()
+        return "were closed before"
+    return close_all(current, claim, by=decision.code, now=now)
 
 
 def _take_parts(held: Held, now: datetime) -> list[Decision]:
@@ -248,7 +294,7 @@ def _take_parts(held: Held, now: datetime) -> list[Decision]:
         lock(entry.account_id)
         current = _again(held.holding)
         quantity = _part_due(held, current) if current is not None else 0
-        if current is None or not quantity:
+        if current is None or not quantity or close_is_under_way(current):
             return []  # the stop has filled, or another process was first
         points = held.spec.price(int(held.profit or 0)).normalize()
         what = f"{quantity} of {current.left} {contract.symbol} closed at market"
@@ -282,6 +328,14 @@ def _again(holding: Holding) -> Holding | None:
     entry = holding.entry
     found = holdings({entry.account_id}, entry.contract, entry.session_date)
     return next((one for one in found if one.entry.pk == entry.pk), None)
+
+
+def _still_open(holding: Holding) -> Holding | None:
+    """Return the same, None as well if an exit of it is under way."""
+    current = _again(holding)
+    if current is None or current.left <= 0 or any(order.is_live for order in current.exits):
+        return None
+    return current
 
 
 def _decide(held: Held, *, code: str, sentence: str, inputs: dict[str, Any], now: datetime) -> Decision:

@@ -81,7 +81,22 @@ def seen_flat(account: Account, contract: Contract, *, now: datetime) -> bool:
     return False
 
 
-def close_all(holding: Holding, *, by: str, now: datetime) -> str:
+def claim_close(holding: Holding) -> closes.Claim | None:
+    """Return the right to close the position that an entry is in, None while a close is under way."""
+    position = _position(holding)
+    return None if position is None else closes.claim(position)
+
+
+def close_is_under_way(holding: Holding) -> bool:
+    position = _position(holding)
+    return position is not None and closes.is_in_flight(position)
+
+
+def _position(holding: Holding) -> Position | None:
+    return Position.objects.filter(account=holding.entry.account_id, contract=holding.entry.contract_id).first()
+
+
+def close_all(holding: Holding, claim: closes.Claim, *, by: str, now: datetime) -> str:
     """Close an entry that is the whole position by the venue's own close, with its legs; returns what became of it.
 
     That close cannot turn the position around when a stop fills at the same time. The legs are cancelled in the same
@@ -89,9 +104,6 @@ def close_all(holding: Holding, *, by: str, now: datetime) -> str:
     """
     entry = holding.entry
     account, contract = entry.account, entry.contract
-    position = Position.objects.filter(account=account, contract=contract).first()
-    if position is None or (claim := closes.claim(position)) is None:
-        return "a close is under way"
     point("close.before_call")
     if not claim.may_call():
         return "the claim to close was too old to use"

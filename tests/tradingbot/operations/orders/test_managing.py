@@ -328,6 +328,14 @@ class TestTime:
         (decision,) = minute(held, 0, 5, 0, 5)
         assert decision.code == "hold"
 
+    def test_an_exit_that_a_person_has_asked_for_is_waited_for(self, held: Desk):
+        enter(held, Management(hold=timedelta(minutes=1)))
+        leaving = orders.exit(held.account, held.contract, 4, now=held.now, by="ada")
+        assert minute(held, 0, 5, 0, 5) == []
+        orders.send(leaving, now=held.now)
+        assert minute(held, 5, 6, 5, 5) == []
+        assert position(held) == 0
+
     def test_a_close_that_was_held_up_does_not_leave_and_the_next_one_does(self, held: Desk, monkeypatch):
         enter(held, Management(hold=timedelta(minutes=1)))
         with monkeypatch.context() as slow:
