@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import connections
 from django.test import Client
 
@@ -53,6 +53,14 @@ def onlooker(db) -> Client:
     client = Client()
     client.force_login(User.objects.create_user("otto", is_staff=True))
     return client
+
+
+@pytest.fixture
+def viewer(db) -> User:
+    """A staff member who may look at everything and change nothing."""
+    viewer = User.objects.create_user("vera", is_staff=True)
+    viewer.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    return viewer
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from market.sessions import trade_date_of
 from tradingbot import clock
 from tradingbot.api import idempotency
 from tradingbot.api.entries import Entry
+from tradingbot.api.permissions import MayAdd, MayChange
 from tradingbot.api.rows import DecisionRow, OrderRow
 from tradingbot.models import Decision, Order, Outcome
 from tradingbot.operations import hints, orders
@@ -40,6 +41,7 @@ class OrderViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
 
     queryset = Order.objects.select_related("account", "strategy", "contract")
     serializer_class = OrderRow
+    permission_classes = (MayAdd,)
     filterset_fields = {
         "account__name": ["exact"],
         "strategy__name": ["exact"],
@@ -81,7 +83,7 @@ class OrderViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
         return _answer(decision, created=earlier is None)
 
     @extend_schema(request=None, responses={202: Asked, 409: Asked})
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], permission_classes=[MayChange])
     def cancel(self, request: Request, pk: str) -> Response:
         """Ask for a cancel; a worker sends it, the order may fill before. 409: there is nothing to cancel."""
         order = self.get_object()

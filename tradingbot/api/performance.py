@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from tradingbot.models import Account, Strategy
+from tradingbot.models import Account, DayResult, Strategy
 from tradingbot.operations import performance
 
 
@@ -31,6 +31,8 @@ class Asked(serializers.Serializer):  # type: ignore[type-arg]
 
 class PerformanceView(APIView):
     """Figures, sessions, weeks, months, hours and the causes of the largest drawdown; dollars as strings."""
+
+    queryset = DayResult.objects.all()
 
     @extend_schema(
         parameters=[OpenApiParameter("account", str), OpenApiParameter("strategy", str)],

@@ -49,6 +49,8 @@ class OverallRow(serializers.ModelSerializer):  # type: ignore[type-arg]
 class Overall(APIView):
     """The state that binds every account, beside its own."""
 
+    queryset = Account.objects.all()
+
     @extend_schema(responses={200: OverallRow}, operation_id="trading_state_retrieve")
     def get(self, request: Request) -> Response:
         return Response(OverallRow(trading.overall()).data)
@@ -70,6 +72,8 @@ class Overall(APIView):
 class OfAccount(APIView):
     """The trading state of one account."""
 
+    queryset = Account.objects.all()
+
     @extend_schema(
         request=ChangeOfAccount,
         responses={200: AccountRow, 409: Problem},
@@ -77,7 +81,7 @@ class OfAccount(APIView):
     )
     def post(self, request: Request, pk: int) -> Response:
         """Halt, only reduce, or resume. A lock of the firm's limits wants its words (409 says which)."""
-        account = get_object_or_404(Account, pk=pk)
+        account = get_object_or_404(self.queryset, pk=pk)
         wanted = ChangeOfAccount(data=request.data)
         wanted.is_valid(raise_exception=True)
         values = wanted.validated_data
@@ -96,7 +100,9 @@ class OfAccount(APIView):
 class Permit(APIView):
     """What must stand before any entry of an account, as it is now."""
 
+    queryset = Account.objects.select_related("login")
+
     @extend_schema(responses={200: RuleRow(many=True)}, operation_id="account_permit_list")
     def get(self, request: Request, pk: int) -> Response:
-        account = get_object_or_404(Account.objects.select_related("login"), pk=pk)
+        account = get_object_or_404(self.queryset, pk=pk)
         return Response([rule_row(rule) for rule in permits.rules(account, now=clock.now())])

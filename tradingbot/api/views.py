@@ -120,6 +120,8 @@ class Stopped(serializers.Serializer):  # type: ignore[type-arg]
 class EmergencyStop(APIView):
     """Cancel every order, close every position, send no entry until somebody resumes."""
 
+    queryset = Account.objects.all()
+
     @extend_schema(request=Stop, responses={202: Stopped})
     def post(self, request: Request) -> Response:
         words = Stop(data=request.data)

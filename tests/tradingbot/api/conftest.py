@@ -13,8 +13,8 @@ def market_time_stands(standing_clock) -> None:
 
 @pytest.fixture
 def api(db) -> APIClient:
-    """A client with the token of a staff member."""
+    """A client with the token of a superuser."""
     client = APIClient()
-    token = Token.objects.create(user=User.objects.create_user("ada", is_staff=True))
+    token = Token.objects.create(user=User.objects.create_superuser("ada"))
     client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
     return client

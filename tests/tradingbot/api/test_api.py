@@ -34,13 +34,13 @@ def test_only_staff_may_act(day, path):
 
 def test_a_session_needs_the_csrf_token(day):
     browser = APIClient(enforce_csrf_checks=True)
-    browser.force_login(User.objects.create_user("ada", is_staff=True))
+    browser.force_login(User.objects.create_superuser("ada"))
     assert browser.get("/api/v1/accounts/").status_code == 200
     assert browser.post("/api/v1/emergency-stop/", {"confirm": "flatten all"}).status_code == 403
 
 
-def test_a_token_is_had_for_name_and_password(day):
-    User.objects.create_user("ada", password="correct horse", is_staff=True)
+def test_a_token_is_had_for_name_and_password(day, broker_queues):
+    User.objects.create_superuser("ada", password="correct horse")
     client = APIClient()
     assert client.post("/api/v1/token/", {"username": "ada", "password": "wrong"}).status_code == 400
     token = client.post("/api/v1/token/", {"username": "ada", "password": "correct horse"}).json()["token"]
