@@ -220,6 +220,8 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.TokenAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["tradingbot.api.permissions.MayChange"],
+    "DEFAULT_THROTTLE_RATES": {"token": "5/min"},
+    "NUM_PROXIES": 0,  # tries are counted by the connection's address: X-Forwarded-For is what a client likes
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",

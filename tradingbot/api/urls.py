@@ -5,13 +5,13 @@ from __future__ import annotations
 from django.contrib.admin.views.decorators import staff_member_required
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
-from rest_framework.authtoken.views import ObtainAuthToken
 from rest_framework.permissions import IsAdminUser
 from rest_framework.routers import SimpleRouter
 
 from tradingbot.api import states, views
 from tradingbot.api.orders import OrderViewSet
 from tradingbot.api.performance import PerformanceView
+from tradingbot.api.tokens import TokenView
 
 router = SimpleRouter()
 router.register("accounts", views.AccountViewSet)
@@ -28,7 +28,7 @@ urlpatterns = [
     path("v1/trading-state/", states.Overall.as_view(), name="trading-state"),
     path("v1/accounts/<int:pk>/trading-state/", states.OfAccount.as_view(), name="account-trading-state"),
     path("v1/accounts/<int:pk>/permit/", states.Permit.as_view(), name="account-permit"),
-    path("v1/token/", ObtainAuthToken.as_view(), name="api-token"),
+    path("v1/token/", TokenView.as_view(), name="api-token"),
     path("schema/", SpectacularAPIView.as_view(permission_classes=[IsAdminUser]), name="api-schema"),
     path(
         "docs/",

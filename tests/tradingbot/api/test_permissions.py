@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.core.cache import cache
 from django.forms.models import model_to_dict
 from rest_framework.test import APIClient
 
@@ -96,3 +97,18 @@ def test_whoever_may_change_an_account_may_look_at_it_as_in_the_panel(day):
 def test_permissions_without_being_staff_are_none(day, viewer):
     User.objects.filter(pk=viewer.pk).update(is_staff=False)
     assert client_of(viewer).get("/api/v1/accounts/").status_code == 403
+
+
+def test_passwords_cannot_be_guessed_for_a_token(db, broker_queues):
+    User.objects.create_superuser("ada", password="correct horse")
+
+    def attempt(password: str, **headers: str) -> int:
+        body = {"username": "ada", "password": password}
+        return APIClient().post("/api/v1/token/", body, **headers).status_code
+
+    assert [attempt(f"guess {n}") for n in range(6)] == [400] * 5 + [429]
+    assert attempt("correct horse") == 429
+    assert attempt("guess 7", HTTP_X_FORWARDED_FOR="10.1.2.3") == 429  # whatever a client writes there
+    assert attempt("correct horse", REMOTE_ADDR="10.1.2.3") == 200
+    cache.clear()  # what every web process counts in
+    assert attempt("correct horse") == 200
