@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
-from tradingbot.admin import account_rules, budgets, figures, front, performance, steering
+from tradingbot.admin import account_rules, budgets, figures, front, orders, performance, steering
 from tradingbot.dashboard import chart, health, metrics
 from tradingbot.dashboard.dates import DateConverter
 
@@ -20,6 +20,7 @@ urlpatterns = [
     path("admin/reduce-only/", admin.site.admin_view(steering.reduce_all), name="reduce-all"),
     path("admin/resume/", admin.site.admin_view(steering.resume_all), name="resume-all"),
     path("admin/flatten/", admin.site.admin_view(steering.flatten_all), name="flatten-all"),
+    path("admin/orders/cancel/", admin.site.admin_view(orders.cancel_chosen), name="cancel-orders"),
     path("admin/figures/", admin.site.admin_view(figures.page), name="figures"),
     path("admin/budgets/", admin.site.admin_view(budgets.page), name="budgets"),
     path("admin/performance/", admin.site.admin_view(performance.page), name="performance"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponseBase
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.html import format_html_join
@@ -121,19 +122,19 @@ class OrderAdmin(FactAdmin):
         return may and (object_id is None or Order.objects.live().filter(pk=object_id).exists())
 
     @admin.action(description="Cancel at the venue", permissions=["cancel"])
-    def cancel_selected(self, request: HttpRequest, queryset: OrderQuerySet) -> None:
-        by, now = request.user.get_username(), clock.now()
-        asked = sum(orders.request_cancel(order, by=by, now=now) for order in queryset.live())
-        hints.publish("critical.sweep")
-        level = messages.SUCCESS if asked else messages.WARNING
-        self.message_user(request, f"{asked} order(s) will be cancelled by a worker; ended ones are left alone.", level)
+    def cancel_selected(self, request: HttpRequest, queryset: OrderQuerySet) -> HttpResponseBase | None:
+        chosen = ",".join(str(order.pk) for order in queryset.live())
+        if chosen:
+            return HttpResponseRedirect(f"{reverse('cancel-orders')}?orders={chosen}")
+        self.message_user(request, "None of them works any more.", messages.WARNING)
+        return None
 
     @action(description="Cancel order", icon="cancel", permissions=["cancel"])
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         order = get_object_or_404(Order.objects.select_related("contract"), pk=object_id)
 
         def run(reason: str) -> str:
-            asked = orders.request_cancel(order, by=request.user.get_username(), now=clock.now())
+            asked = orders.cancel_by_hand(order, by=request.user.get_username(), now=clock.now())
             hints.publish("critical.sweep")
             return f"{order}: a worker cancels it." if asked else f"{order} has ended or is being cancelled already."
 
@@ -145,3 +146,30 @@ class OrderAdmin(FactAdmin):
             back=order_url(order),
             run=run,
         )
+
+
+@permission_required("tradingbot.change_order", raise_exception=True)
+def cancel_chosen(request: HttpRequest) -> HttpResponseBase:
+    """Ask once for all orders that were chosen in the list; one that is refused keeps none of the others."""
+    numbers = [int(number) for number in request.GET.get("orders", "").split(",") if number.isdecimal()]
+    chosen = list(Order.objects.live().filter(pk__in=numbers).select_related("contract"))
+
+    def run(reason: str) -> str:
+        by, now, asked = request.user.get_username(), clock.now(), 0
+        for order in chosen:
+            try:
+                asked += orders.cancel_by_hand(order, by=by, now=now)
+            except ValueError as error:
+                messages.error(request, str(error))
+        hints.publish("critical.sweep")
+        return f"{asked} order(s) will be cancelled by a worker; ended ones are left alone."
+
+    return ask(
+        request,
+        title=f"Cancel {len(chosen)} order(s)?",
+        text=f"{'; '.join(map(str, chosen))}. A worker asks the venue; they may still fill before that. The stop of an "
+        "open position stays.",
+        button="Cancel the orders",
+        back=reverse("admin:tradingbot_order_changelist"),
+        run=run,
+    )

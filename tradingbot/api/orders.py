@@ -85,9 +85,15 @@ class OrderViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     @extend_schema(request=None, responses={202: Asked, 409: Asked})
     @action(detail=True, methods=["post"], permission_classes=[MayChange])
     def cancel(self, request: Request, pk: str) -> Response:
-        """Ask for a cancel; a worker sends it, the order may fill before. 409: there is nothing to cancel."""
+        """Ask for a cancel; a worker sends it, the order may fill before.
+
+        409: there is nothing to cancel, or it is the stop of an open position, which stays.
+        """
         order = self.get_object()
-        asked = orders.request_cancel(order, by=f"{request.user.get_username()} (api)", now=clock.now())
+        try:
+            asked = orders.cancel_by_hand(order, by=f"{request.user.get_username()} (api)", now=clock.now())
+        except ValueError as error:
+            return Response({"asked": False, "sentence": str(error)}, status.HTTP_409_CONFLICT)
         hints.publish("critical.sweep")
         order.refresh_from_db()
         sentence = f"{order} is {order.get_status_display()}."

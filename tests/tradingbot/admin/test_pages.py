@@ -35,6 +35,7 @@ from tradingbot.models import (
     OrderEvent,
     Payout,
     PersonalRules,
+    Position,
     RuleOverride,
     Sample,
     Search,
@@ -203,10 +204,42 @@ def test_an_ended_order_offers_no_cancel(panel, day):
     assert panel.post(f"/admin/tradingbot/order/{day.entry.pk}/cancel/").status_code == 403
 
 
-def test_selected_orders_are_cancelled_and_ended_ones_left_alone(panel, day):
+def test_the_stop_of_an_open_position_is_not_cancelled(panel, day):
+    page = f"/admin/tradingbot/order/{day.stop.pk}/cancel/"
+    text = words(panel.post(page, follow=True))
+    assert f"#{day.stop.pk} is the stop of an open position and stays: move it, or close the position" in text
+    day.stop.refresh_from_db()
+    assert day.stop.status == "working"
+
+
+def test_a_stop_whose_position_is_closed_is_cancelled(panel, day):
+    Position.objects.update(quantity=0, broker_quantity=0)
+    assert "a worker cancels it" in words(panel.post(f"/admin/tradingbot/order/{day.stop.pk}/cancel/", follow=True))
+    day.stop.refresh_from_db()
+    assert day.stop.status == "cancel_pending"
+
+
+def test_selected_orders_are_asked_for_once_then_cancelled_but_for_a_stop_and_ended_ones(panel, day):
     chosen = {"action": "cancel_selected", "_selected_action": [day.stop.pk, day.target.pk, day.entry.pk]}
-    assert "2 order(s) will be cancelled" in words(panel.post(address("changelist", Order), chosen, follow=True))
-    assert Order.objects.filter(status="cancel_pending").count() == 2
+    question = panel.post(address("changelist", Order), chosen, follow=True)
+    assert "Cancel 2 order(s)?" in words(question)
+    assert not Order.objects.filter(status="cancel_pending").exists()
+    text = words(panel.post(question.redirect_chain[-1][0], follow=True))
+    assert "1 order(s) will be cancelled" in text
+    assert f"#{day.stop.pk} is the stop of an open position and stays" in text
+    assert list(Order.objects.filter(status="cancel_pending")) == [day.target]
+
+
+def test_selected_orders_that_have_ended_are_not_asked_for(panel, day):
+    chosen = {"action": "cancel_selected", "_selected_action": [day.entry.pk]}
+    assert "None of them works" in words(panel.post(address("changelist", Order), chosen, follow=True))
+
+
+def test_selected_orders_are_cancelled_only_by_who_may(day, viewer, client):
+    client.force_login(viewer)
+    assert client.post(f"/admin/orders/cancel/?orders={day.target.pk}").status_code == 403
+    day.target.refresh_from_db()
+    assert day.target.status == "working"
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,14 @@ def test_a_cancel_is_asked_for_and_left_to_a_worker(api, day):
     assert api.post(f"{ORDERS}999999/cancel/").status_code == 404
 
 
+def test_the_stop_of_an_open_position_is_not_cancelled(api, day):
+    response = api.post(f"{ORDERS}{day.stop.pk}/cancel/")
+    sentence = f"#{day.stop.pk} is the stop of an open position and stays: move it, or close the position"
+    assert (response.status_code, response.json()) == (409, {"asked": False, "sentence": sentence})
+    day.stop.refresh_from_db()
+    assert day.stop.status == "working"
+
+
 def test_orders_are_filtered(api, day):
     def tags(**filters: str) -> list[str]:
         return sorted(row["tag"] for row in api.get(ORDERS, filters).json()["results"])

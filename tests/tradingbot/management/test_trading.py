@@ -85,13 +85,8 @@ def test_the_stop_of_an_open_position_is_not_cancelled(venue, run):
     run("trade", "MNQ", "BUY", "1", "--sl-ticks", "80")
     stop = Order.objects.get(role="stop")
     ran = run("cancel", str(stop.pk))
-    assert (ran.code, ran.error) == (
-        1,
-        (
-            f"ORDER: #{stop.pk} is the stop of an open position and stays; "
-            "move it with `modify`, or end the position with `close`"
-        ),
-    )
+    sentence = f"ORDER: #{stop.pk} is the stop of an open position and stays: move it, or close the position"
+    assert (ran.code, ran.error) == (1, sentence)
     ran = run("cancel", "--all")
     assert (ran.code, ran.out) == (0, "PRAC-V2-1-1 has no order to cancel\n")
     assert len(resting(venue)) == 1

@@ -32,7 +32,11 @@ class Command(TerminalCommand):
         account = self.account()
         asked = _all(account) if options["all"] else [_one(options["order"], account)]
         for order in asked:
-            if orders.request_cancel(order, by=person(), now=now()):
+            try:
+                asked_for = orders.cancel_by_hand(order, by=person(), now=now())
+            except ValueError as error:
+                raise CommandError(f"ORDER: {error}") from error
+            if asked_for:
                 order.refresh_from_db()
                 orders.cancel(order, now=now())
         if asked:
@@ -56,18 +60,9 @@ def _one(typed: str, account: Account) -> Order:
         raise CommandError(f"ORDER: #{order.pk} belongs to its entry and ends with it: cancel #{order.parent_id}")
     if order.status not in LIVE:
         raise CommandError(f"ORDER: #{order.pk} is {status} already")
-    if order.role == Role.STOP and _is_held(account, order):
-        raise CommandError(
-            f"ORDER: #{order.pk} is the stop of an open position and stays; "
-            "move it with `modify`, or end the position with `close`"
-        )
+    if order.role == Role.STOP:  # whether its position is open, the venue says
+        reconciliation.reconcile(account, now=now(), max_age=0)
     return order
-
-
-def _is_held(account: Account, order: Order) -> bool:
-    """Return whether the position that a stop protects is open, as the venue says now."""
-    reconciliation.reconcile(account, now=now(), max_age=0)
-    return holdings.open_positions(account).filter(contract=order.contract).exists()
 
 
 def _all(account: Account) -> list[Order]:

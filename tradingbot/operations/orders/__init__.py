@@ -4,7 +4,7 @@ open → send → (cancel, modify, exit, protect, flatten); `sweep` finishes wha
 what became of a call whose answer is unknown.
 """
 
-from tradingbot.operations.orders.changing import cancel, modify, request_cancel, request_modify
+from tradingbot.operations.orders.changing import cancel, cancel_by_hand, modify, request_cancel, request_modify
 from tradingbot.operations.orders.closing import exit, protect
 from tradingbot.operations.orders.flattening import emergency_stop, flatten, flatten_due, request_flatten
 from tradingbot.operations.orders.holdings import Engaged, Holding, engaged, holdings
@@ -21,6 +21,7 @@ __all__ = [
     "Engaged",
     "Holding",
     "cancel",
+    "cancel_by_hand",
     "emergency_stop",
     "end_ghosts",
     "engaged",

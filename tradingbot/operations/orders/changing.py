@@ -12,14 +12,26 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from brokers.base import BrokerError, NotSent, Refused
-from market.orders import OrderStatus, OrderType, Side
+from market.orders import OrderStatus, OrderType, Role, Side
 from tradingbot.faults import point
-from tradingbot.models import Order
+from tradingbot.models import Order, Position
 from tradingbot.operations import notifications, snapshots, venues
 
 log = logging.getLogger(__name__)
 
 _RESEND = timedelta(seconds=2)  # machine time between two requests for the same change
+
+
+def cancel_by_hand(order: Order, *, by: str, now: datetime) -> bool:
+    """Record that a person wants `order` cancelled; False if it has ended or is being cancelled.
+
+    Raises ValueError for the stop of an open position: by our fills or by the venue's word, whichever says so.
+    """
+    if order.role == Role.STOP and order.is_live:
+        positions = Position.objects.filter(account=order.account_id, contract=order.contract_id)
+        if positions.exclude(quantity=0, broker_quantity=0).exists():
+            raise ValueError(f"#{order.pk} is the stop of an open position and stays: move it, or close the position")
+    return request_cancel(order, by=by, now=now)
 
 
 def request_cancel(order: Order, *, by: str, now: datetime) -> bool:
