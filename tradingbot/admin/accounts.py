@@ -12,7 +12,6 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from simple_history.admin import SimpleHistoryAdmin
 from unfold.decorators import action
 from unfold.enums import ActionVariant
 
@@ -20,7 +19,7 @@ from market.sessions import trade_date_of
 from tradingbot import clock
 from tradingbot.admin import columns
 from tradingbot.admin.confirming import CodeForm, NameForm, ResumeForm, ask
-from tradingbot.admin.facts import FactAdmin, PanelAdmin
+from tradingbot.admin.facts import FactAdmin, HistoryAdmin
 from tradingbot.models import Account, Balance, StateChange, TradingState
 from tradingbot.models.accounts import Venue
 from tradingbot.operations import arming, hints, orders, permits, rules, trading
@@ -60,7 +59,7 @@ MARGIN = columns.column("margin", "margin of what is open and works", _margin)
 
 
 @admin.register(Account)
-class AccountAdmin(SimpleHistoryAdmin, PanelAdmin):
+class AccountAdmin(HistoryAdmin):
     list_display = (
         "name",
         "stage",

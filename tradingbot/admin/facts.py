@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.contrib.admin.utils import flatten_fieldsets
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin, TabularInline
 
 from tradingbot.admin import columns
@@ -66,6 +69,25 @@ class PanelAdmin(Shown, ModelAdmin):
 
     list_fullwidth = True
     compressed_fields = False
+
+
+class HistoryAdmin(SimpleHistoryAdmin, PanelAdmin):
+    """Rows with their earlier versions, which nobody puts back: a halt, a lock or a switch has its own operation."""
+
+    def history_form_view(
+        self, request: HttpRequest, object_id: str, version_id: str, extra_context: Any = None
+    ) -> Any:
+        if request.method == "POST":
+            raise PermissionDenied
+        return super().history_form_view(request, object_id, version_id, extra_context)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change=obj is not None, **kwargs)  # simple_history leaves it out
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None or self.has_change_permission(request, obj):
+            return super().get_readonly_fields(request, obj)
+        return flatten_fieldsets(self.get_fieldsets(request, obj))  # the admin does it, simple_history not
 
 
 class FactAdmin(_ReadOnly, PanelAdmin):

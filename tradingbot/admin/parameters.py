@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from django import forms
@@ -14,6 +15,7 @@ from unfold.widgets import (
 
 import strategies
 from strategies.parameters import ParameterError, ParameterSpec, dump, fields_of, parse
+from tradingbot.admin import columns
 from tradingbot.models import Contract, Strategy
 from tradingbot.operations.strategies import pinned
 
@@ -83,6 +85,16 @@ def specs_of(kind: str) -> tuple[ParameterSpec, ...]:
     return tuple(fields_of(known.parameters)) if known else ()
 
 
+@cache  # a form knows its columns by their identity
+def column_of(spec: ParameterSpec) -> columns.Column:
+    """Return a parameter as those see it who may not change it."""
+
+    def show(strategy: Strategy) -> str:
+        return f"{_written(_values(strategy).get(spec.name, ''))} {spec.unit}".strip()
+
+    return columns.column(PREFIX + spec.name, _label(spec.name), show)
+
+
 def form_for(kind: str) -> type[StrategyForm]:
     """Return the form of one kind of strategy."""
     specs = specs_of(kind)
@@ -123,6 +135,9 @@ def _label(name: str) -> str:
 
 
 def _help(spec: ParameterSpec, default: Any) -> str:
-    written = {True: "on", False: "off"}[default] if isinstance(default, bool) else default
     bounds = f", {spec.ge} to {spec.le}" if spec.ge is not None and spec.le is not None else ""
-    return f"{spec.help}. Default {written}{bounds}{' ' + spec.unit if spec.unit else ''}."
+    return f"{spec.help}. Default {_written(default)}{bounds}{' ' + spec.unit if spec.unit else ''}."
+
+
+def _written(value: Any) -> Any:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value

@@ -9,7 +9,6 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from simple_history.admin import SimpleHistoryAdmin
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
@@ -18,7 +17,7 @@ from market.sessions import trade_date_of
 from tradingbot import clock
 from tradingbot.admin import columns
 from tradingbot.admin.confirming import ask
-from tradingbot.admin.facts import FactAdmin, FactInline, PanelAdmin
+from tradingbot.admin.facts import FactAdmin, FactInline, HistoryAdmin, PanelAdmin
 from tradingbot.models import NewsEvent, NewsStep, Payout, PersonalRules, Rule, RulebookLoad, RuleOverride
 from tradingbot.operations import news, rules
 
@@ -92,7 +91,7 @@ class PayoutAdmin(FactAdmin):
 
 
 @admin.register(PersonalRules)
-class PersonalRulesAdmin(SimpleHistoryAdmin, PanelAdmin):
+class PersonalRulesAdmin(HistoryAdmin):
     list_display = ("account", "daily_loss", "trailing", "loss_action", "daily_profit", "profit_action", "governor")
     list_select_related = ("account",)
     fieldsets = (
@@ -116,7 +115,8 @@ class PersonalRulesAdmin(SimpleHistoryAdmin, PanelAdmin):
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("account",) if obj is not None else ()
+        fixed = super().get_readonly_fields(request, obj)
+        return fixed if obj is None else [*fixed, "account"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # empty fields are no limits

@@ -11,15 +11,14 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from simple_history.admin import SimpleHistoryAdmin
 from simple_history.template_utils import HistoricalRecordContextHelper
 from unfold.decorators import action
 
 from tradingbot import clock
 from tradingbot.admin import columns
 from tradingbot.admin.confirming import ask
-from tradingbot.admin.facts import FactAdmin, PanelAdmin
-from tradingbot.admin.parameters import PREFIX, NewStrategyForm, form_for, specs_of
+from tradingbot.admin.facts import FactAdmin, HistoryAdmin
+from tradingbot.admin.parameters import PREFIX, NewStrategyForm, column_of, form_for, specs_of
 from tradingbot.models import Contract, Decision, OvernightRange, Strategy
 from tradingbot.operations import hints, strategy_watch
 from tradingbot.operations import strategies as operation
@@ -71,7 +70,7 @@ CHART = columns.column("chart", "chart", _chart)
 
 
 @admin.register(Strategy)
-class StrategyAdmin(SimpleHistoryAdmin, PanelAdmin):
+class StrategyAdmin(HistoryAdmin):
     list_display = ("name", "kind", "account", "symbol", STATE, "last_reason", "last_evaluated_at")
     list_select_related = ("account",)
     list_filter = ("enabled", "kind", "account")
@@ -96,9 +95,10 @@ class StrategyAdmin(SimpleHistoryAdmin, PanelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return ((None, {"fields": (("name", "kind"), ("account", "symbol"))}),)
-        names = [PREFIX + spec.name for spec in specs_of(obj.kind)]
+        specs, changes = specs_of(obj.kind), self.has_change_permission(request, obj)
+        names = [PREFIX + spec.name if changes else column_of(spec) for spec in specs]
         rows = [tuple(names[first : first + _IN_A_ROW]) for first in range(0, len(names), _IN_A_ROW)]
-        symbol = () if f"{PREFIX}symbol" in names else ("symbol",)
+        symbol = () if "symbol" in {spec.name for spec in specs} else ("symbol",)
         fieldsets = (
             (None, {"fields": (("name", "kind", "account"), ("enabled", "follow_ticks", *symbol))}),
             ("Parameters", {"fields": rows}),
