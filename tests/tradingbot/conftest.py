@@ -64,6 +64,14 @@ def viewer(db) -> User:
 
 
 @pytest.fixture
+def looking(viewer) -> Client:
+    """The browser of somebody who may look at everything and change nothing."""
+    client = Client()
+    client.force_login(viewer)
+    return client
+
+
+@pytest.fixture
 def desk(db) -> Iterator[Desk]:
     """An account that was read once, at a venue whose price has stood for a minute."""
     desk = open_desk()

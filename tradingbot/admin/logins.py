@@ -49,5 +49,10 @@ class LoginAdmin(PanelAdmin):
     readonly_fields = _SEEN
     fields = (("name", "enabled"), ("venue", "base_url"), ("user_name", "api_key"), readonly_fields)
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None or self.has_change_permission(request, obj):
+            return super().get_fields(request, obj)
+        return tuple(tuple(name for name in row if name != "api_key") for row in self.fields)  # it would be readable
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

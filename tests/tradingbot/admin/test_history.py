@@ -45,26 +45,23 @@ def test_a_strategy_that_was_stopped_is_not_started_by_an_older_version(panel, d
     assert (Strategy.objects.values().get(), Notification.objects.count(), list(Order.objects.values())) == before
 
 
-def test_an_older_version_is_put_back_by_nobody(panel, client, viewer, row):
-    client.force_login(viewer)
+def test_an_older_version_is_put_back_by_nobody(panel, looking, row):
     before = type(row).objects.values().get()
-    for browser in (panel, client):
+    for browser in (panel, looking):
         assert browser.post(version(row), {}).status_code == 403
     assert type(row).objects.values().get() == before
 
 
-def test_every_version_is_readable_also_by_who_may_only_look(panel, client, viewer, row):
-    client.force_login(viewer)
-    for browser in (panel, client):
+def test_every_version_is_readable_also_by_who_may_only_look(panel, looking, row):
+    for browser in (panel, looking):
         assert words(browser.get(version(row).rsplit("/", 2)[0] + "/"))
         text = words(browser.get(version(row)))
         assert "50KTC-1001" in text
         assert "Revert" not in text
 
 
-def test_who_may_only_look_sees_the_parameters_of_a_strategy_and_of_its_versions(client, viewer, day):
-    client.force_login(viewer)
+def test_who_may_only_look_sees_the_parameters_of_a_strategy_and_of_its_versions(looking, day):
     page = version(day.strategy)
     Strategy.objects.update(parameters=day.strategy.parameters | {"stop_atr": "1.75"})
-    assert "Stop ATR 1.75 x ATR" in words(client.get(f"/admin/tradingbot/strategy/{day.strategy.pk}/change/"))
-    assert "Stop ATR 2.0 x ATR" in words(client.get(page))
+    assert "Stop ATR 1.75 x ATR" in words(looking.get(f"/admin/tradingbot/strategy/{day.strategy.pk}/change/"))
+    assert "Stop ATR 2.0 x ATR" in words(looking.get(page))

@@ -104,12 +104,14 @@ class TestEveryPage:
             transaction.set_rollback(True)
 
     @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-    def test_every_list_and_every_page_opens_and_shows_no_secret(self, full, panel, model):
-        key = Token.objects.create(user=panel.get("/admin/").wsgi_request.user).key
+    @pytest.mark.parametrize("who", ["panel", "looking"])
+    def test_every_list_and_every_page_opens_and_shows_no_secret(self, full, model, who, request):
+        browser = request.getfixturevalue(who)
+        key = Token.objects.create(user=browser.get("/admin/").wsgi_request.user).key
         secrets = ("the-api-key", "the-token", key)
         pages = [address("change", model, row.pk) for row in model._default_manager.all()[:3]]
         for page in [address("changelist", model), *pages]:
-            response = panel.get(page)
+            response = browser.get(page)
             text = words(response)
             assert text
             assert not [secret for secret in secrets if secret in response.content.decode()], page
@@ -235,9 +237,8 @@ def test_selected_orders_that_have_ended_are_not_asked_for(panel, day):
     assert "None of them works" in words(panel.post(address("changelist", Order), chosen, follow=True))
 
 
-def test_selected_orders_are_cancelled_only_by_who_may(day, viewer, client):
-    client.force_login(viewer)
-    assert client.post(f"/admin/orders/cancel/?orders={day.target.pk}").status_code == 403
+def test_selected_orders_are_cancelled_only_by_who_may(looking, day):
+    assert looking.post(f"/admin/orders/cancel/?orders={day.target.pk}").status_code == 403
     day.target.refresh_from_db()
     assert day.target.status == "working"
 
