@@ -78,6 +78,13 @@ class NewStrategyForm(StrategyForm):
         widget=UnfoldAdminSelectWidget(),
     )
 
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if not self.errors:
+            parameters = strategies.STRATEGIES[cleaned["kind"]].parameters
+            self.instance.parameters = dump(parse(parameters, {"symbol": cleaned["symbol"]}))
+        return cleaned
+
 
 def specs_of(kind: str) -> tuple[ParameterSpec, ...]:
     """Return what can be set on a kind of strategy; nothing on one that is no longer shipped."""
@@ -104,9 +111,9 @@ def form_for(kind: str) -> type[StrategyForm]:
 
 
 def _values(strategy: Strategy) -> dict[str, Any]:
-    """Return the parameters in force; as stored if they no longer fit their bounds."""
+    """Return the parameters in force, with the product that is traded; as stored if they no longer fit their bounds."""
     try:
-        return dump(strategy.typed_parameters())
+        return dump(strategy.typed_parameters()) | {"symbol": strategy.symbol}
     except ParameterError:
         return dict(strategy.parameters)
 

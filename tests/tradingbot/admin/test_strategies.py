@@ -4,9 +4,11 @@ from datetime import time
 from decimal import Decimal
 
 import pytest
+from django.http import HttpResponse
 
 from strategies.overnight_range import Parameters
 from strategies.parameters import fields_of
+from tests.factories import ContractFactory
 from tests.tradingbot.browsing import words
 from tradingbot.admin.parameters import PREFIX
 from tradingbot.models import Notification, Strategy
@@ -126,3 +128,29 @@ def test_a_strategy_is_added_by_name_kind_account_and_product(panel, day):
     assert not Strategy.objects.get(name="second").enabled
     response = panel.post("/admin/tradingbot/strategy/add/", form | {"name": "third", "symbol": "XYZ"})
     assert "The venue lists no contract XYZ" in words(response)
+
+
+def as_rendered(response: HttpResponse) -> dict[str, str]:
+    """Return what a browser sends of a form in which nobody typed."""
+    values = {field.html_name: field.value() for field in response.context["adminform"].form}
+    return {name: "on" if value is True else str(value) for name, value in values.items() if value not in (None, False)}
+
+
+def test_a_strategy_added_for_another_product_keeps_it(panel, day):
+    ContractFactory(symbol="MES", name="MESZ6")
+    form = {"name": "second", "kind": "overnight_range", "account": day.account.pk, "symbol": "MES"}
+    assert panel.post("/admin/tradingbot/strategy/add/", form).status_code == 302
+    added = Strategy.objects.get(name="second")
+    assert (added.symbol, added.typed_parameters().symbol) == ("MES", "MES")
+    page = f"/admin/tradingbot/strategy/{added.pk}/change/"
+    assert panel.post(page, as_rendered(panel.get(page)) | {f"{PREFIX}size": "1"}).status_code == 302
+    added.refresh_from_db()
+    assert (added.symbol, added.parameters["symbol"], added.parameters["size"]) == ("MES", "MES", 1)
+
+
+def test_the_form_shows_the_product_that_is_traded_where_no_parameter_names_it(panel, page, day):
+    ContractFactory(symbol="MES", name="MESZ6")
+    Strategy.objects.update(symbol="MES", parameters={})
+    assert panel.post(page, as_rendered(panel.get(page))).status_code == 302
+    day.strategy.refresh_from_db()
+    assert (day.strategy.symbol, day.strategy.parameters["symbol"]) == ("MES", "MES")
