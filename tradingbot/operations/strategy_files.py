@@ -38,7 +38,6 @@ class Change:
     """What a file changes about one strategy, or the new one that it makes (`row` without a key)."""
 
     row: Strategy
-    enabled: bool
     differences: tuple[Difference, ...]
 
     @property
@@ -72,18 +71,29 @@ def compare(text: str) -> list[Change]:
 
 
 def put_in_force(changes: Iterable[Change], *, by: str, now: datetime) -> None:
-    """Write the changes, all or none; they hold from the next bar that closes, entries that are placed keep theirs."""
+    """Write the changes, all or none; they hold from the next bar that closes, entries that are placed keep theirs.
+
+    What else was written to a row since it was compared stays. Raises ValueError for values that no longer fit it.
+    """
     switched = []
     with transaction.atomic():
         for change in changes:
-            row, wanted = change.row, change.enabled
-            was = not change.is_new and Strategy.objects.select_for_update(of=("self",)).get(pk=row.pk).enabled
-            row.enabled = was
+            asked = {one.name: one.after for one in change.differences}
+            wanted = asked.pop("enabled", None)
+            row = change.row if change.is_new else _current(change.row, asked)
             row._change_reason = f"imported by {by}"  # type: ignore[attr-defined]  # simple_history reads it
-            row.save()
-            switched += [(row, wanted)] if wanted != was else []
+            row.save(update_fields=None if change.is_new else ("symbol", "parameters"))
+            switched += [(row, wanted)] if wanted is not None else []
     for row, wanted in switched:
         (strategies.start if wanted else strategies.stop)(row, by=by, now=now)
+
+
+def _current(compared: Strategy, asked: dict[str, Any]) -> Strategy:
+    """Return the row as it is now, locked, with the symbol and the parameters that are asked."""
+    row = Strategy.objects.select_for_update(of=("self",)).select_related("account__login").get(pk=compared.pk)
+    row.symbol, row.parameters = asked.get("symbol", row.symbol), row.parameters | asked
+    row.typed_parameters()
+    return row
 
 
 def _told(row: Strategy) -> dict[str, Any]:
@@ -206,7 +216,7 @@ def _checked(row: Strategy, asked: dict[str, Any]) -> Change:
     if row.pk is None:
         found = [Difference(one.name, None, one.after) for one in found]
     row.symbol, row.parameters = symbol, after
-    return Change(row, enabled, tuple(found))
+    return Change(row, tuple(found))
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -47,6 +47,29 @@ def test_a_file_changes_what_it_names_and_nothing_else(rows):
     assert compare(text) == []
 
 
+def test_what_was_written_while_the_question_stood_stays(rows):
+    (change,) = compare("strategies: {overnight_range: {parameters: {size: 2}}}")
+    workers = {"halted_on": NOW.date(), "halt_reason": "both sides filled", "stopped_reason": "3 losses",
+               "stopped_at": NOW, "results_since": NOW, "last_evaluated_at": NOW, "evaluations": 7}  # fmt: skip
+    row = Strategy.objects.get(name="overnight_range")
+    Strategy.objects.update(**workers, enabled=False, parameters=row.parameters | {"atr_period": 20})
+    put_in_force([change], by="ada", now=NOW)
+    row.refresh_from_db()
+    assert {name: getattr(row, name) for name in workers} == workers
+    assert (row.enabled, row.typed_parameters().atr_period, row.typed_parameters().size) == (False, 20, 2)
+    assert row.history.latest().halted_on == NOW.date()
+
+
+def test_values_that_no_longer_go_together_change_nothing(rows):
+    (change,) = compare("strategies: {ema_cross: {parameters: {fast_period: 15}}}")
+    row = Strategy.objects.get(name="ema_cross")
+    Strategy.objects.filter(pk=row.pk).update(parameters=row.parameters | {"slow_period": 12})
+    with pytest.raises(ValueError, match="slow_period"):
+        put_in_force([change], by="ada", now=NOW)
+    row.refresh_from_db()
+    assert row.typed_parameters().fast_period == 9
+
+
 def test_a_second_strategy_of_a_kind_is_made_with_the_defaults_it_does_not_name(rows, account):
     text = f"strategies: {{quick: {{kind: ema_cross, account: {account.name}, symbol: MNQ, parameters: {{size: 4}}}}}}"
     (change,) = compare(text)
