@@ -28,15 +28,24 @@ except ValueError as error:
     raise ImproperlyConfigured(str(error)) from error
 
 
+def _text(name: str, default: str = "") -> str:
+    """Return the variable, `default` when it is empty."""
+    return env(name, default="") or default
+
+
+def _list(name: str, *default: str) -> list[str]:
+    return [text.strip() for text in env(name, default="").split(",") if text.strip()] or [*default]
+
+
 def _number(name: str, default: int, *, least: int = 0, most: int = 65_535) -> int:
-    text = env(name, default="") or str(default)
+    text = _text(name, str(default))
     if not text.isdecimal() or not least <= int(text) <= most:
         raise ImproperlyConfigured(f"{name}={text}: write a whole number from {least} to {most}")
     return int(text)
 
 
 def _switch(name: str, *, default: bool) -> bool:
-    text = (env(name, default="") or str(default)).strip().lower()
+    text = _text(name, str(default)).strip().lower()
     if text not in _SWITCHES:
         raise ImproperlyConfigured(f"{name}={text}: write true or false")
     return _SWITCHES[text]
@@ -44,7 +53,7 @@ def _switch(name: str, *, default: bool) -> bool:
 
 def _choice(name: str, *choices: str) -> str:
     """Return the variable, the first choice when it is empty."""
-    text: str = env(name, default="") or choices[0]
+    text = _text(name, choices[0])
     if text not in choices:
         raise ImproperlyConfigured(f"{name}={text}: write {' or '.join(choices)}")
     return text
@@ -52,8 +61,7 @@ def _choice(name: str, *choices: str) -> str:
 
 def _secret(name: str, length: int = 48) -> str:
     """Return the variable, else `length` random bytes kept in VAR_DIR as text (readable by the owner alone)."""
-    value: str = env(name, default="")
-    if value:
+    if value := _text(name):
         return value
     file = VAR_DIR / name.lower()
     if not file.exists():
@@ -73,6 +81,17 @@ def _is_address(text: str, schemes: tuple[str, ...], path: str) -> bool:
     return bool(parts.scheme in schemes and named and port != 0 and re.fullmatch(path, parts.path))
 
 
+def _venue(name: str, default: str, *, plain_http: bool = False) -> str:
+    """Return the address of a venue: https, or http on this machine; with `plain_http` anywhere."""
+    text = _text(name, default)
+    good = _is_address(text, ("http", "https"), ".*")
+    if good and not plain_http and urlsplit(text).scheme == "http":
+        good = urlsplit(text).hostname in ("127.0.0.1", "::1", "localhost")
+    if not good:
+        raise ImproperlyConfigured(f"{name}: write an {'http:// or ' * plain_http}https:// address, such as {default}")
+    return text
+
+
 def _refuse_unknown_options(options: dict[str, object]) -> None:
     """Name what neither PostgreSQL's client nor psycopg knows, before a connection fails on it."""
     if not options:
@@ -89,13 +108,13 @@ def _refuse_unknown_options(options: dict[str, object]) -> None:
 SECRET_KEY = _secret("SECRET_KEY")
 ENCRYPTION_KEYS = [key.strip() for key in _secret("ENCRYPTION_KEY").split(",")]  # newest first; old ones still decrypt
 DEBUG = _switch("DEBUG", default=False)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost", "127.0.0.1", "[::1]", "testserver")
+CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS")
 
 # Servers: ours from wheels under VAR_DIR when the variables are empty.
 _embedded = servers.urls(VAR_DIR)
-DATABASE_URL = env("DATABASE_URL", default="") or _embedded.database
-REDIS_URL = env("REDIS_URL", default="") or _embedded.redis
+DATABASE_URL = _text("DATABASE_URL", _embedded.database)
+REDIS_URL = _text("REDIS_URL", _embedded.redis)
 if DATABASE_URL and not _is_address(DATABASE_URL, ("postgres", "postgresql"), r"/.+"):
     raise ImproperlyConfigured("DATABASE_URL: write postgres://user:password@host:port/name; only PostgreSQL will do")
 if REDIS_URL and not _is_address(REDIS_URL, ("redis", "rediss"), r"(/\d*)?"):
@@ -120,39 +139,46 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", 
 
 # The venue. `paper` is our own ProjectX-compatible venue on this machine; `projectx` is the real one.
 TRADING_VENUE = _choice("TRADING_VENUE", "paper", "projectx")
-PROJECTX_BASE_URL = env("PROJECTX_BASE_URL", default="https://api.topstepx.com")
-PROJECTX_USERNAME = env("PROJECTX_USERNAME", default="")
-PROJECTX_API_KEY = env("PROJECTX_API_KEY", default="")
-PROJECTX_ACCOUNTS = [name.strip() for name in env.list("PROJECTX_ACCOUNTS", default=[]) if name.strip()]
+PROJECTX_BASE_URL = _venue("PROJECTX_BASE_URL", "https://api.topstepx.com")
+PROJECTX_USERNAME = _text("PROJECTX_USERNAME")
+PROJECTX_API_KEY = _text("PROJECTX_API_KEY")
+PROJECTX_ACCOUNTS = _list("PROJECTX_ACCOUNTS")
 PROJECTX_BRACKET_TICKS = _choice("PROJECTX_BRACKET_TICKS", "signed", "positive")
 ORDERS_ON_HOSTED_MACHINE = _switch("ORDERS_ON_HOSTED_MACHINE", default=False)
-HOSTED = bool(env("RAILWAY_ENVIRONMENT", default="") or env("DYNO", default="") or env("FLY_APP_NAME", default=""))
-TAG_PREFIX = env("TAG_PREFIX", default="tb")
+HOSTED = bool(_text("RAILWAY_ENVIRONMENT") or _text("DYNO") or _text("FLY_APP_NAME"))
+TAG_PREFIX = _text("TAG_PREFIX", "tb")
+if not re.fullmatch(r"[A-Za-z0-9_-]{1,20}", TAG_PREFIX):  # with our id and -SL the venue's 60 characters suffice
+    raise ImproperlyConfigured(f"TAG_PREFIX={TAG_PREFIX}: write at most 20 letters, digits, - and _")
 try:
-    ARMING_TOTP_SECRET = one_time_codes.secret(text) if (text := env("ARMING_TOTP_SECRET", default="").strip()) else b""
+    ARMING_TOTP_SECRET = one_time_codes.secret(text) if (text := _text("ARMING_TOTP_SECRET").strip()) else b""
 except ValueError as error:
     raise ImproperlyConfigured(f"ARMING_TOTP_SECRET: {error}") from error
 
-WEB_HOST = env("WEB_HOST", default="127.0.0.1")
+WEB_HOST = _text("WEB_HOST", "127.0.0.1")
 WEB_PORT = _number("PORT", 0) or _number("WEB_PORT", 8000, least=1)
 FLOWER_PORT = _number("FLOWER_PORT", 5555, least=1)
 ADMIN_NAME = "admin"
 ADMIN_PASSWORD = _secret("ADMIN_PASSWORD", length=12)
-FLOWER_BASIC_AUTH = env("FLOWER_BASIC_AUTH", default="") or f"{ADMIN_NAME}:{ADMIN_PASSWORD}"
+FLOWER_BASIC_AUTH = _text("FLOWER_BASIC_AUTH", f"{ADMIN_NAME}:{ADMIN_PASSWORD}")
 
 # The paper venue: where it listens, where we find it, what it trades.
-VENUE_HOST = env("VENUE_HOST", default="127.0.0.1")
+VENUE_HOST = _text("VENUE_HOST", "127.0.0.1")
 VENUE_PORT = _number("VENUE_PORT", 8700, least=1)
-VENUE_URL = env("VENUE_URL", default="") or f"http://127.0.0.1:{VENUE_PORT}"
-VENUE_USER = env("VENUE_USER", default="demo")
-VENUE_KEY = env("VENUE_KEY", default="demo")
-VENUE_LEDGER = Path(env("VENUE_LEDGER", default="") or VAR_DIR / "venue.sqlite3")
+VENUE_URL = _venue("VENUE_URL", f"http://127.0.0.1:{VENUE_PORT}", plain_http=True)
+VENUE_USER = _text("VENUE_USER", "demo")
+VENUE_KEY = _text("VENUE_KEY", "demo")
+VENUE_LEDGER = Path(_text("VENUE_LEDGER", str(VAR_DIR / "venue.sqlite3")))
 VENUE_SEED = _number("VENUE_SEED", 7, most=2**31)
-VENUE_REPLAY = env.list("VENUE_REPLAY", default=[])
-VENUE_FORWARD = [symbol.strip().upper() for symbol in env.list("VENUE_FORWARD", default=[]) if symbol.strip()]
+VENUE_REPLAY = _list("VENUE_REPLAY")
+VENUE_FORWARD = [symbol.upper() for symbol in _list("VENUE_FORWARD")]
 VENUE_SLIPPAGE_TICKS = _number("VENUE_SLIPPAGE_TICKS", 1, most=100)
 
-DISCORD_WEBHOOK_URL = env("DISCORD_WEBHOOK_URL", default="")
+WORKER_CHILDREN = {
+    queue: _number(f"WORKER_{queue.upper()}", default, least=1, most=20)
+    for queue, default in {"critical": 2, "high": 2, "normal": 2, "low": 1, "background": 1}.items()
+}
+
+DISCORD_WEBHOOK_URL = _text("DISCORD_WEBHOOK_URL")
 DISCORD_NOTIFICATIONS_ENABLED = _switch("DISCORD_NOTIFICATIONS_ENABLED", default=bool(DISCORD_WEBHOOK_URL))
 
 INSTALLED_APPS = [
@@ -203,7 +229,7 @@ TEMPLATES = [
 ]
 LOGIN_URL = "admin:login"
 USE_TZ = True
-TIME_ZONE = env("TIME_ZONE", default="America/New_York")  # of the pages only; rows are UTC
+TIME_ZONE = _text("TIME_ZONE", "America/New_York")  # of the pages only; rows are UTC
 try:
     ZoneInfo(TIME_ZONE)
 except (ZoneInfoNotFoundError, ValueError) as error:

@@ -114,11 +114,13 @@ def test_the_library_of_holidays_stays_out_of_the_process_that_asks_for_other_ye
     ("arguments", "expected"),
     [
         (["-Q", "critical", "-c", "4"], (["critical"], 4, f"critical@{HOST}", 25, 30, None)),
-        (["-Q", "normal,high", "-n", "two@%h"], (["normal", "high"], 1, f"two@{HOST}", 110, 120, 500)),
-        (["-Q", "low,background"], (["low", "background"], 1, f"low@{HOST}", None, None, 500)),
+        (["-Q", "high"], (["high"], 6, f"high@{HOST}", 55, 60, 500)),
+        (["-Q", "normal,high", "-n", "two@%h", "-c", "1"], (["normal", "high"], 1, f"two@{HOST}", 110, 120, 500)),
+        (["-Q", "low,background"], (["low", "background"], 2, f"low@{HOST}", None, None, 500)),
     ],
 )
-def test_a_worker_takes_its_limits_from_its_queues(arguments, expected, monkeypatch) -> None:
+def test_a_worker_takes_its_limits_and_children_from_its_queues(arguments, expected, monkeypatch, settings) -> None:
+    settings.WORKER_CHILDREN = {"critical": 2, "high": 6, "normal": 2, "low": 1, "background": 1}
     started = []
 
     class Started:

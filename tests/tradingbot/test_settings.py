@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 from typing import Any
@@ -79,3 +80,60 @@ def test_an_address_of_redis_that_is_none_is_one_line_without_its_password(monke
 def test_addresses_of_redis_that_are_taken(monkeypatch, address):
     monkeypatch.setenv("REDIS_URL", address)
     assert read()["REDIS_URL"] == address
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("WORKER_CRITICAL", "two", "write a whole number from 1 to 20"),
+        ("WORKER_HIGH", "0", "write a whole number from 1 to 20"),
+        ("TAG_PREFIX", "x" * 21, "write at most 20 letters, digits, - and _"),
+        ("TAG_PREFIX", "my bot", "write at most 20 letters, digits, - and _"),
+        ("PROJECTX_BASE_URL", "http://api.topstepx.com", "write an https:// address"),
+        ("PROJECTX_BASE_URL", "api.topstepx.com", "write an https:// address"),
+        ("PROJECTX_BASE_URL", "https://", "write an https:// address"),
+        ("VENUE_URL", "venue:8700", "write an http:// or https:// address"),
+    ],
+)
+def test_a_wrong_value_is_one_line_with_the_variable(monkeypatch, variable, value, words):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ImproperlyConfigured, match=f"^{variable}(={value})?: {words}"):
+        read()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TAG_PREFIX", "desk-2_a"),
+        ("PROJECTX_BASE_URL", "https://api.topstepx.com/"),
+        ("PROJECTX_BASE_URL", "http://127.0.0.1:8700"),
+        ("VENUE_URL", "http://venue.railway.internal:8700"),
+    ],
+)
+def test_a_value_that_is_taken(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    assert read()[variable] == value
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["ALLOWED_HOSTS", "WEB_HOST", "VENUE_HOST", "VENUE_USER", "VENUE_KEY", "TAG_PREFIX", "PROJECTX_BASE_URL",
+     "WORKER_LOW"],
+)  # fmt: skip
+def test_an_empty_variable_is_its_default(monkeypatch, variable):
+    monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("ENV_FILE", os.devnull)
+    expected = read()
+    monkeypatch.setenv(variable, "")
+    found = read()
+    assert (found.get(variable), found["WORKER_CHILDREN"]) == (expected.get(variable), expected["WORKER_CHILDREN"])
+
+
+def test_spaces_around_the_names_of_a_list_are_left_out(monkeypatch):
+    monkeypatch.setenv("ALLOWED_HOSTS", "panel.example.org, localhost,")
+    assert read()["ALLOWED_HOSTS"] == ["panel.example.org", "localhost"]
+
+
+def test_each_queue_has_the_children_of_its_variable(monkeypatch):
+    monkeypatch.setenv("WORKER_HIGH", "6")
+    assert read()["WORKER_CHILDREN"] == {"critical": 2, "high": 6, "normal": 2, "low": 1, "background": 1}

@@ -9,8 +9,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminURLInputWidget
 
+from brokers.projectx.hubs import hub_url
 from tradingbot.admin.facts import PanelAdmin
 from tradingbot.models import Login
+from tradingbot.models.accounts import Venue
 
 
 class LoginForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -36,6 +38,15 @@ class LoginForm(forms.ModelForm):  # type: ignore[type-arg]
         if not key:
             raise forms.ValidationError("Paste the API key of this user; without one the venue refuses the login.")
         return key
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if "base_url" in cleaned:
+            try:
+                hub_url(cleaned["base_url"], "user", plain_http=cleaned.get("venue") == Venue.PAPER)
+            except ValueError as error:  # the key would travel in the clear
+                self.add_error("base_url", str(error))
+        return cleaned
 
 
 _SEEN = ("entries_blocked", "clock_skew", "token_renewed_at")

@@ -126,7 +126,7 @@ def _login() -> Login:
                 api_key=settings.VENUE_KEY,
             )
         case Venue.PROJECTX.value:
-            for name in ("PROJECTX_USERNAME", "PROJECTX_API_KEY", "PROJECTX_BASE_URL"):
+            for name in ("PROJECTX_USERNAME", "PROJECTX_API_KEY"):
                 if not getattr(settings, name):
                     raise ImproperlyConfigured(f"{name} is empty: TRADING_VENUE=projectx needs it (or write paper)")
             return Login(

@@ -1,4 +1,4 @@
-"""`python -m tradingbot.processes.worker -Q critical -c 2`: the worker of one queue, or of several together."""
+"""`python -m tradingbot.processes.worker -Q critical`: the worker of one queue, or of several together."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 
 from billiard import pool  # type: ignore[import-untyped]
 from celery.utils.nodenames import default_nodename, host_format
+from django.conf import settings
 
 from tradingbot.celery_app import QUEUES, app
 from tradingbot.processes.loading import load
@@ -31,7 +32,7 @@ def main(arguments: list[str]) -> int:
     worker = app.Worker(
         hostname=host_format(default_nodename(options.name or f"{queues[0]}@%h")),
         queues=queues,
-        concurrency=options.children,
+        concurrency=options.children or sum(settings.WORKER_CHILDREN[queue] for queue in queues),
         soft_time_limit=soft,
         time_limit=hard,
         max_tasks_per_child=None if "critical" in queues else TASKS_PER_CHILD,
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="worker", description="Run the tasks of one queue, or of several together.")
     parser.add_argument("-Q", dest="queues", type=_queues, required=True, metavar="QUEUE[,QUEUE]")
-    parser.add_argument("-c", dest="children", type=int, default=1, metavar="N", help="child processes; default 1")
+    parser.add_argument("-c", dest="children", type=int, metavar="N", help="child processes; default WORKER_<QUEUE>")
     parser.add_argument("-n", dest="name", metavar="NAME@%h", help="node's name; default the first queue's")
     return parser
 

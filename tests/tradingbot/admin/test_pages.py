@@ -313,6 +313,21 @@ def test_a_login_keeps_its_key_when_the_field_is_left_empty(panel, day):
     assert "Paste the API key" in words(panel.post(address("add", Login), form | {"name": "other", "api_key": ""}))
 
 
+def test_the_key_of_a_real_login_goes_to_no_address_in_the_clear(panel, day):
+    page = address("add", Login)
+    form = {
+        "name": "mine",
+        "venue": "projectx",
+        "user_name": "x",
+        "api_key": "y",
+        "base_url": "http://api.topstepx.com",
+    }
+    assert "api.topstepx.com: http:// is for this machine only, use https://" in words(panel.post(page, form))
+    assert panel.post(page, form | {"base_url": "https://api.topstepx.com"}).status_code == 302
+    paper = {"name": "other", "venue": "paper", "base_url": "http://10.0.0.7:8700"}
+    assert panel.post(page, form | paper).status_code == 302
+
+
 def test_a_list_has_what_is_traded_in_one_column_and_the_whole_moment_on_hover(panel, day):
     page = panel.get(address("changelist", Order))
     assert "sell 2 MNQZ6" in words(page)
