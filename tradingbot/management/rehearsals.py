@@ -24,6 +24,8 @@ from tradingbot.supervisor.instance import single_instance
 
 MARK = "TRADINGBOT_REHEARSAL"  # in the environment of the process that runs it: the session's date
 BEGINS = time(9, 20)  # New York: ten minutes before the range is captured
+_VENUES = ("VENUE_", "PROJECTX_")
+"""How the variables begin that say which venue is traded and how: a rehearsal's is its own, on a port that is free."""
 _LEFTOVERS_END = 15.0  # seconds; more than one call to the venue takes
 _BACK = timedelta(days=14)
 _AT_WORK = timedelta(minutes=1)  # after the capture the entries are at the venue, on a busy machine too
@@ -52,8 +54,10 @@ class Rehearsal:
         """
         setting = f"{self.begins_at.isoformat()}@{self.speed:g}x"
         clock.parse(setting)
+        venues = [name for name in given if name.startswith(_VENUES) and name != "VENUE_PORT"]
         return {
             **given,
+            **dict.fromkeys(venues, ""),
             MARK: self.session.trade_date.isoformat(),
             "TRADINGBOT_CLOCK": setting,
             "VAR_DIR": str(var),

@@ -79,11 +79,16 @@ def test_nothing_of_the_users_is_touched():
     given = {
         "DATABASE_URL": "postgres://mine", "REDIS_URL": "redis://mine", "TRADING_VENUE": "projectx",
         "DISCORD_NOTIFICATIONS_ENABLED": "true", "VAR_DIR": "/mine", "OVERNIGHT_ENABLED": "false", "WEB_PORT": "9000",
+        "VENUE_LEDGER": "/mine/paper.sqlite3", "VENUE_URL": "http://venue:8700", "VENUE_FORWARD": "MNQ",
+        "VENUE_HOST": "10.0.0.7", "VENUE_REPLAY": "MES=/mine/bars.csv", "VENUE_PORT": "8701",
+        "PROJECTX_API_KEY": "mine", "PROJECTX_BRACKET_TICKS": "positive",
     }  # fmt: skip
     environment = Rehearsal(regular_session(FRIDAY), 30.0, 7).environment(given, Path("/v"))
     assert {name: environment[name] for name in given} == {
         "DATABASE_URL": "", "REDIS_URL": "", "TRADING_VENUE": "paper", "DISCORD_NOTIFICATIONS_ENABLED": "false",
         "VAR_DIR": "/v", "OVERNIGHT_ENABLED": "true", "WEB_PORT": "9000",
+        "VENUE_LEDGER": "", "VENUE_URL": "", "VENUE_FORWARD": "", "VENUE_HOST": "", "VENUE_REPLAY": "",
+        "VENUE_PORT": "8701", "PROJECTX_API_KEY": "", "PROJECTX_BRACKET_TICKS": "",
     }  # fmt: skip
 
 
