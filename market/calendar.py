@@ -47,7 +47,7 @@ class Holidays:
             if day.weekday() < 5 and day not in self.closed:
                 early = self.early.get(day)
                 closes = datetime.combine(day, *((CLOSE, _NEW_YORK) if early is None else (early, _CHICAGO)))
-                yield session_until(day, closes.astimezone(UTC), early_close=early is not None)
+                yield session_until(day, closes.astimezone(UTC))
             day += timedelta(days=1)
 
 

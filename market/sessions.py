@@ -31,11 +31,14 @@ class Session:
     opens_at: datetime
     closes_at: datetime
     rth_opens_at: datetime
-    early_close: bool
 
     def __post_init__(self) -> None:
         if not self.opens_at < self.closes_at:
             raise ValueError(f"session {self.trade_date} opens at {self.opens_at} and closes at {self.closes_at}")
+
+    @property
+    def early_close(self) -> bool:
+        return self.closes_at < _local(self.trade_date, CLOSE, NEW_YORK)
 
 
 def trade_date_of(at: datetime) -> date:
@@ -53,10 +56,10 @@ def trade_date_of(at: datetime) -> date:
 @lru_cache(maxsize=4096)
 def regular_session(trade_date: date) -> Session:
     """Return the session of an ordinary trading day. Raises ValueError for a Saturday or Sunday."""
-    return session_until(trade_date, _local(trade_date, CLOSE, NEW_YORK), early_close=False)
+    return session_until(trade_date, _local(trade_date, CLOSE, NEW_YORK))
 
 
-def session_until(trade_date: date, closes_at: datetime, *, early_close: bool) -> Session:
+def session_until(trade_date: date, closes_at: datetime) -> Session:
     """Return the session of `trade_date` that ends at `closes_at`. Raises ValueError for a Saturday or Sunday."""
     if trade_date.weekday() >= 5:
         raise ValueError(f"{trade_date} is a {trade_date:%A}: no session ends on it")
@@ -65,7 +68,6 @@ def session_until(trade_date: date, closes_at: datetime, *, early_close: bool) -
         opens_at=_local(trade_date - timedelta(days=1), OPEN, NEW_YORK),
         closes_at=closes_at.astimezone(UTC),
         rth_opens_at=_local(trade_date, RTH_OPEN, NEW_YORK),
-        early_close=early_close,
     )
 
 

@@ -8,11 +8,11 @@ import secrets
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from market.sessions import NEW_YORK
 from tradingbot import one_time_codes, servers
 from tradingbot.panel import UNFOLD  # noqa: F401  a setting
 
@@ -229,11 +229,7 @@ TEMPLATES = [
 ]
 LOGIN_URL = "admin:login"
 USE_TZ = True
-TIME_ZONE = _text("TIME_ZONE", "America/New_York")  # of the pages only; rows are UTC
-try:
-    ZoneInfo(TIME_ZONE)
-except (ZoneInfoNotFoundError, ValueError) as error:
-    raise ImproperlyConfigured(f"TIME_ZONE={TIME_ZONE}: write a zone's name, for example America/New_York") from error
+TIME_ZONE = NEW_YORK  # of the forms, as pages write every time; rows are UTC
 LANGUAGE_CODE = "en-us"
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True

@@ -51,7 +51,7 @@ def test_bars_of_a_day_without_a_calendar_row_are_not_tradeable():
 
 def test_bars_after_an_early_close_are_not_tradeable():
     close = SESSIONS[1].rth_opens_at + timedelta(hours=3, minutes=30)
-    built = frames(BARS, [SESSIONS[0], replace(SESSIONS[1], closes_at=close, early_close=True), SESSIONS[2]], ())
+    built = frames(BARS, [SESSIONS[0], replace(SESSIONS[1], closes_at=close), SESSIONS[2]], ())
     second = slice(LENGTH, 2 * LENGTH)
     assert (built.tradeable[second] == (BARS.opened_at[second] < epoch(close))).all()
 

@@ -83,12 +83,12 @@ def test_no_session_ends_on_a_weekend():
 
 def test_a_session_cannot_close_before_it_opens():
     with pytest.raises(ValueError, match="opens at"):
-        session_until(date(2026, 10, 5), datetime(2026, 10, 4, 12, tzinfo=UTC), early_close=True)
+        session_until(date(2026, 10, 5), datetime(2026, 10, 4, 12, tzinfo=UTC))
 
 
 def test_an_early_close_moves_the_flat_time_to_ten_minutes_before_the_firms_limit():
     day = date(2026, 11, 26)
-    session = session_until(day, chicago(day, time(12)), early_close=True)
+    session = session_until(day, chicago(day, time(12)))
     assert firm_limit(session) == chicago(day, time(11, 45))
     assert flat_by(session) == chicago(day, time(11, 35))
     assert tradeable(session)
@@ -96,7 +96,7 @@ def test_an_early_close_moves_the_flat_time_to_ten_minutes_before_the_firms_limi
 
 def test_a_close_before_the_capture_allows_no_trade():
     day = date(2026, 4, 3)  # Good Friday, until 08:15 Chicago
-    session = session_until(day, chicago(day, time(8, 15)), early_close=True)
+    session = session_until(day, chicago(day, time(8, 15)))
     assert flat_by(session) == chicago(day, time(7, 50))
     assert not tradeable(session)
 

@@ -14,7 +14,7 @@ from risk.limits import entries_until
         (regular_session(date(2026, 11, 18)), datetime(2026, 11, 18, 21, 0, tzinfo=UTC)),  # winter: 15:00 Chicago
         (regular_session(date(2026, 7, 1)), datetime(2026, 7, 1, 20, 0, tzinfo=UTC)),  # summer
         (  # the day after Thanksgiving closes at 12:15 Chicago: flat by 12:00, ours ten minutes before
-            session_until(date(2026, 11, 27), datetime(2026, 11, 27, 18, 15, tzinfo=UTC), early_close=True),
+            session_until(date(2026, 11, 27), datetime(2026, 11, 27, 18, 15, tzinfo=UTC)),
             datetime(2026, 11, 27, 17, 50, tzinfo=UTC),
         ),
     ],

@@ -102,7 +102,7 @@ def test_the_hours_are_new_yorks_in_summer_and_winter(strategy, day):
 @ON_CLOSED_BARS
 def test_nothing_is_entered_from_the_flat_time_of_a_short_day_on(strategy):
     until = at("13:00")
-    short = session_until(DAY.trade_date, until, early_close=True)  # flat 25 minutes before: 12:35
+    short = session_until(DAY.trade_date, until)  # flat 25 minutes before: 12:35
     base = market({"12:20": PRICE + 300, "12:40": PRICE - 300})
     params = strategy.parameters(max_entries=100)
     plan, seen = planned(strategy, base[base_rows(base, until)], [*SESSIONS[:-1], short], params)

@@ -223,13 +223,13 @@ def test_a_day_without_a_calendar_row_is_not_traded():
 
 
 def test_good_friday_ends_before_there_is_anything_to_decide():
-    good_friday = session_until(date(2026, 4, 3), datetime(2026, 4, 3, 13, 15, tzinfo=UTC), early_close=True)
+    good_friday = session_until(date(2026, 4, 3), datetime(2026, 4, 3, 13, 15, tzinfo=UTC))
     base = still(good_friday)[:915]  # to 09:15
     assert seen(base, daily(400, sessions_before(good_friday.trade_date)), Parameters(), good_friday) == ([], [])
 
 
 def test_an_early_close_ends_the_entries_when_the_position_would_have_to_be_closed():
-    early = session_until(DAY.trade_date, new_york(DAY, time(13)), early_close=True)
+    early = session_until(DAY.trade_date, new_york(DAY, time(13)))
     assert signal_of(still()[:1140], daily(400), session=early).long.expires_at == new_york(DAY, time(12, 35))
 
 

@@ -137,3 +137,8 @@ def test_spaces_around_the_names_of_a_list_are_left_out(monkeypatch):
 def test_each_queue_has_the_children_of_its_variable(monkeypatch):
     monkeypatch.setenv("WORKER_HIGH", "6")
     assert read()["WORKER_CHILDREN"] == {"critical": 2, "high": 6, "normal": 2, "low": 1, "background": 1}
+
+
+def test_pages_are_in_new_yorks_time_whatever_the_machine_says(monkeypatch):
+    monkeypatch.setenv("TIME_ZONE", "Europe/Berlin")
+    assert read()["TIME_ZONE"] == "America/New_York"

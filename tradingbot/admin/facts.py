@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import PermissionDenied
+from django.db import models
 from django.http import HttpRequest
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin, TabularInline
@@ -69,6 +70,12 @@ class PanelAdmin(Shown, ModelAdmin):
 
     list_fullwidth = True
     compressed_fields = False
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(db_field, models.DateTimeField):
+            field.label = f"{field.label}, New York time"
+        return field
 
 
 class HistoryAdmin(SimpleHistoryAdmin, PanelAdmin):

@@ -18,7 +18,7 @@ CLOSES = columns.clock("closes_at", "closes")
 EARLY = columns.column(
     "early",
     "early close",
-    lambda row: exchange.badge("early", "warn") if row.early_close else exchange.NONE,
+    lambda row: exchange.badge("early", "warn") if row.session.early_close else exchange.NONE,
     order="early_close",
 )
 DUE = columns.clock("due_at", "due")
@@ -33,10 +33,11 @@ class CalendarDayAdmin(PanelAdmin):
     titles = {"rth_opens_at": "regular hours open"}
     date_hierarchy = "trade_date"
     readonly_fields = ("source",)
-    fields = ("trade_date", ("opens_at", "closes_at"), "rth_opens_at", ("early_close", "source"), "note")
+    fields = ("trade_date", ("opens_at", "closes_at"), "rth_opens_at", "source", "note")
 
     def save_model(self, request: HttpRequest, obj: CalendarDay, form: ModelForm[Any], change: bool) -> None:
         obj.source = request.user.get_username()  # a row that a person wrote is not generated again
+        obj.early_close = obj.session.early_close
         super().save_model(request, obj, form, change)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

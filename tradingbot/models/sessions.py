@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
 from django.db import models
 
-from market.sessions import Session
+from market.sessions import Session, regular_session
 from tradingbot.models.accounts import Account
 from tradingbot.models.contracts import Contract
 from tradingbot.models.strategies import Strategy
@@ -17,7 +18,7 @@ class CalendarDay(models.Model):
     opens_at = models.DateTimeField()
     closes_at = models.DateTimeField()
     rth_opens_at = models.DateTimeField(help_text="09:30 New York")
-    early_close = models.BooleanField(default=False)
+    early_close = models.BooleanField(default=False)  # the session's, for lists to choose by
     source = models.CharField(max_length=80, help_text="where the row comes from; a person's name if edited")
     note = models.CharField(max_length=200, blank=True)
 
@@ -32,9 +33,24 @@ class CalendarDay(models.Model):
     def __str__(self) -> str:
         return f"{self.trade_date:%a %d %b %Y}"
 
+    def clean(self) -> None:
+        times = {"opens_at": self.opens_at, "closes_at": self.closes_at, "rth_opens_at": self.rth_opens_at}
+        if None in (self.trade_date, *times.values()):
+            return  # the field says so itself
+        try:
+            day = regular_session(self.trade_date)
+        except ValueError as error:
+            raise ValidationError({"trade_date": str(error)}) from error
+        span = f"the session of {self.trade_date} lies between 18:00 of the evening before and 17:00, New York"
+        wrong = {name: span for name, at in times.items() if not day.opens_at <= at <= day.closes_at}
+        if not wrong and self.closes_at <= self.opens_at:
+            wrong["closes_at"] = "the session would close before it opens"
+        if wrong:
+            raise ValidationError(wrong)
+
     @property
     def session(self) -> Session:
-        return Session(self.trade_date, self.opens_at, self.closes_at, self.rth_opens_at, self.early_close)
+        return Session(self.trade_date, self.opens_at, self.closes_at, self.rth_opens_at)
 
 
 class SessionStep(models.Model):

@@ -175,7 +175,7 @@ SELECT
     (SELECT max(trade_date) FROM tradingbot_calendarday),
     coalesce(overall.trading_state, 'halted'), coalesce(overall.reason, 'the state of all accounts is missing'),
     extract(epoch FROM %(token_at)s::timestamptz - statement_timestamp())::float + %(token_lasts)s,
-    day.trade_date, day.opens_at, day.closes_at, day.rth_opens_at, day.early_close
+    day.trade_date, day.opens_at, day.closes_at, day.rth_opens_at
 FROM (SELECT 1) always
 LEFT JOIN tradingbot_overallstate overall ON overall.id = 1
 LEFT JOIN tradingbot_calendarday day ON day.opens_at <= %(now)s AND day.closes_at > %(now)s

@@ -6,7 +6,7 @@ import logging
 from datetime import datetime, timedelta
 
 from billiard.exceptions import SoftTimeLimitExceeded  # type: ignore[import-untyped]  # guard has no Celery
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
@@ -67,7 +67,27 @@ def plan_missing(*, now: datetime) -> int:
         for owner in [None, *(s.pk for s in account.strategies.all() if s.enabled and tradeable(session))]
         if (account.pk, owner, session.trade_date) not in known
     ]
-    return sum(plan(account, now=now) for account in dict.fromkeys(lacking))
+    return sum(_planned_or_told(account, planned[-1], now) for account in dict.fromkeys(lacking))
+
+
+def _planned_or_told(account: Account, session: Session, now: datetime) -> int:
+    """Plan for `account`; what goes wrong is told once, and is no reason for the others to miss their steps."""
+    try:
+        with transaction.atomic():
+            return plan(account, now=now)
+    except (DatabaseError, LookupError, ValueError) as error:
+        told = notifications.notify(
+            "system",
+            f"{account}: the session cannot be planned",
+            account=account,
+            body=f"{type(error).__name__}: {error}"[:1000],
+            level="alert",
+            key=f"plan-failed-{account.pk}-{session.trade_date}",
+            now=now,
+        )
+        if told:
+            log.exception("%s: the session cannot be planned", account)
+        return 0
 
 
 def due(*, now: datetime, left_for: timedelta = timedelta()) -> int:

@@ -23,7 +23,7 @@ _daily: dict[tuple[int, int], tuple[object, Bars]] = {}
 
 # The sessions that have opened, what is stored of each, and what changes when a complete day of the product does.
 _KNOWN = """
-SELECT day.trade_date, day.opens_at, day.closes_at, day.rth_opens_at, day.early_close,
+SELECT day.trade_date, day.opens_at, day.closes_at, day.rth_opens_at,
        stored.id, stored.updated_at, stored.covered_until, stored.count, stored.complete,
        captured.high, captured.low, product.days, product.changed, product.last
 FROM (
@@ -99,9 +99,9 @@ def _known(contract: Contract, sessions: int, now: datetime) -> _Known:
         "symbol": contract.symbol,
     }
     rows = statements.rows(_KNOWN, values)
-    days = [Day(row[0], Version(*row[5:9]), row[9]) for row in rows if row[5] is not None]
-    ranges = {row[0]: (row[10], row[11]) for row in rows if row[10] is not None}
-    return _Known([Session(*row[:5]) for row in rows], days, ranges, rows[0][12:] if rows else ())
+    days = [Day(row[0], Version(*row[4:8]), row[8]) for row in rows if row[4] is not None]
+    ranges = {row[0]: (row[9], row[10]) for row in rows if row[9] is not None}
+    return _Known([Session(*row[:4]) for row in rows], days, ranges, rows[0][11:] if rows else ())
 
 
 def _needed(rows: Iterable[Strategy]) -> dict[Timeframe, int]:

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.urls import reverse
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from rest_framework.authtoken.models import Token
 
+from market.sessions import flat_by
 from tests.factories import NOW, AccountFactory
 from tests.tradingbot.browsing import words
 from tests.tradingbot.days import TODAY, Day, flat_bars, traded
@@ -288,17 +290,67 @@ def test_a_failed_notification_is_sent_again(panel, db):
     assert (failed.status, failed.attempts, failed.error) == ("pending", 0, "")
 
 
+def edit(panel, row: CalendarDay, **typed: str):
+    """Send the form of a calendar day; `typed` are day of the month and time in New York."""
+    times = {"opens_at": "17 18:00", "rth_opens_at": "18 09:30", "closes_at": "18 17:00"} | typed
+    form = {"trade_date": "2026-11-18", "note": "half day"}
+    for name, at in times.items():
+        on, clock = at.split()
+        form |= {f"{name}_0": f"2026-11-{on}", f"{name}_1": clock}
+    return panel.post(address("change", CalendarDay, row.pk), form)
+
+
 def test_an_edited_calendar_day_carries_the_name_of_who_edited_it(panel, day):
     row = CalendarDay.objects.get(trade_date=TODAY)
-    form = {"trade_date": "2026-11-18", "note": "half day"}
-    for name, at in (("opens_at", "17 18:00"), ("rth_opens_at", "18 09:30"), ("closes_at", "18 13:00")):
-        date, clock = at.split()
-        form |= {f"{name}_0": f"2026-11-{date}", f"{name}_1": clock}
-    response = panel.post(address("change", CalendarDay, row.pk), form)
+    response = edit(panel, row, closes_at="18 13:00")
     assert response.status_code == 302, words(response)
     row.refresh_from_db()
     assert (row.source, row.note) == ("ada", "half day")
     assert row.closes_at == datetime(2026, 11, 18, 18, tzinfo=UTC)  # typed in New York
+
+
+def test_a_close_before_the_regular_one_is_an_early_close_without_being_told(panel, day):
+    row = CalendarDay.objects.get(trade_date=TODAY)
+    edit(panel, row, closes_at="18 13:00")
+    row.refresh_from_db()
+    assert flat_by(row.session) == datetime(2026, 11, 18, 17, 35, tzinfo=UTC)
+    assert "13:00:00 ET early" in words(panel.get(address("changelist", CalendarDay), {"early_close__exact": 1}))
+    assert sessions.plan_missing(now=NOW)
+    edit(panel, row)
+    row.refresh_from_db()
+    assert flat_by(row.session) == datetime(2026, 11, 18, 21, tzinfo=UTC)
+    assert not row.early_close
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "said"),
+    [
+        ("closes_at", "19 13:00", "2026-11-18 lies between 18:00 of the evening before and 17:00, New York"),
+        ("opens_at", "16 18:00", "2026-11-18 lies between 18:00 of the evening before and 17:00, New York"),
+        ("rth_opens_at", "17 09:30", "2026-11-18 lies between 18:00 of the evening before and 17:00, New York"),
+        ("opens_at", "18 17:00", "the session would close before it opens"),
+        ("trade_date", "2026-11-21", "2026-11-21 is a Saturday: no session ends on it"),
+    ],
+)
+def test_times_that_no_session_can_have_are_refused(panel, day, name, at, said):
+    row = CalendarDay.objects.get(trade_date=TODAY)
+    if name == "trade_date":
+        row.trade_date = date.fromisoformat(at)
+        with pytest.raises(ValidationError, match=said):
+            row.clean()
+    else:
+        assert said in words(edit(panel, row, **{name: at}))
+    row.refresh_from_db()
+    assert row.source != "ada"
+
+
+@pytest.mark.parametrize(
+    ("model", "label"),
+    [(CalendarDay, "Closes at, New York time"), (NewsEvent, "At, New York time")],
+    ids=lambda of: getattr(of, "__name__", ""),
+)
+def test_a_form_says_whose_time_is_typed(panel, day, model, label):
+    assert label in words(panel.get(address("add", model)))
 
 
 def test_a_login_keeps_its_key_when_the_field_is_left_empty(panel, day):

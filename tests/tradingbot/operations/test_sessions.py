@@ -42,7 +42,7 @@ class TestCalendar:
 
     def test_a_row_that_a_person_edited_stays(self, calendar):
         row = CalendarDay.objects.get(trade_date=WEDNESDAY)
-        row.closes_at, row.early_close, row.source = new_york(WEDNESDAY, "12:00"), True, "a person"
+        row.closes_at, row.source = new_york(WEDNESDAY, "12:00"), "a person"
         row.save()
         sessions.ensure_calendar(now=NOW)
         assert sessions.session_for(WEDNESDAY).closes_at == new_york(WEDNESDAY, "12:00")
@@ -164,6 +164,21 @@ class TestPlan:
         strategy.save()
         sessions.plan_missing(now=NOW)
         assert set(steps()) == {("prepare", ""), ("flatten", ""), ("verify", ""), ("report", "")}
+
+    def test_an_account_that_cannot_be_planned_keeps_no_other_from_its_steps(self, calendar, account):
+        other = AccountFactory(login=account.login)
+        refused = f"CHECK (account_id <> {account.pk})"
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE tradingbot_sessionstep ADD CONSTRAINT not_his {refused}")
+        for _ in range(2):
+            sessions.plan_missing(now=NOW)
+        assert {row.account for row in SessionStep.objects.select_related("account")} == {other}
+        told = Notification.objects.get(level="alert")
+        assert (told.account, told.title) == (account, f"{account}: the session cannot be planned")
+        assert "not_his" in told.body
+        sessions.due(now=new_york(WEDNESDAY, "16:00"))
+        other.refresh_from_db()
+        assert other.flatten_requested_at
 
     def test_two_years_of_sessions(self, account, strategy, contract):
         """Every session of two years: local times hold through daylight saving, order and early closes too."""
