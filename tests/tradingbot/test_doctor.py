@@ -18,6 +18,7 @@ from tests.factories import LoginFactory
 from tradingbot import doctor, servers
 from tradingbot.clock import now
 from tradingbot.doctor import installation, running, trading
+from tradingbot.management.commands.doctor import Command
 from tradingbot.models import CalendarDay, Login
 from tradingbot.operations import venues
 from tradingbot.supervisor.instance import single_instance
@@ -142,3 +143,9 @@ def test_the_command_prints_json_and_fails_when_something_is_broken(settings):
     assert error.value.code == 1
     found = {finding["name"]: finding["verdict"] for finding in json.loads(out.getvalue())}
     assert (found["python"], found["broker"]) == ("ok", "bad")
+
+
+def test_a_sentence_is_printed_as_it_is():
+    out = StringIO()
+    Command(stdout=out)._print_table([doctor.Finding("var", "bad", "/home/me/[bots]/var: [Errno 13], not [/mine]")])
+    assert out.getvalue().rstrip() == "var  bad  /home/me/[bots]/var: [Errno 13], not [/mine]"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import io
 import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
+from rich.console import Console
 
 from market.sessions import regular_session
 from tradingbot import clock, servers
 from tradingbot.management.commands import demo
-from tradingbot.management.rehearsals import Rehearsal, begin_anew, session_of
+from tradingbot.management.rehearsals import MARK, Rehearsal, begin_anew, session_of
 from tradingbot.supervisor.instance import StartError, single_instance
 
 FRIDAY = date(2026, 11, 20)
@@ -108,6 +110,19 @@ def test_arguments_are_refused_in_one_line(tmp_path):
     file = bars(tmp_path, datetime(2026, 11, 17, 0, 0, tzinfo=UTC))
     assert demo._replay(f"mnq={file}") == ("MNQ", file)
     assert demo._replay(str(file)) == ("MNQ", file)
+
+
+def test_what_is_said_is_printed_as_it_is(monkeypatch, settings, db):
+    monkeypatch.setenv(MARK, "2026-11-18")
+    settings.ADMIN_PASSWORD, settings.FLOWER_BASIC_AUTH = "pa[ss]w:x:[/x]1", "ada:[b]"
+    command, out = demo.Command(), io.StringIO()
+    command._console = Console(file=out, soft_wrap=True)
+    command._greet()
+    command._say("Close it now? [y/N] ")
+    said = out.getvalue()
+    assert "admin / pa[ss]w:x:[/x]1\n" in said
+    assert "ada / [b]\n" in said
+    assert "Close it now? [y/N]" in said
 
 
 def test_a_running_one_is_left_alone(tmp_path):

@@ -74,7 +74,7 @@ class Command(BaseCommand):
         rehearsal = rehearsals.Rehearsal(session, speed, seed, symbol, bars)
         var = settings.VAR_DIR / "demo"
         environment = rehearsal.environment(os.environ, var)
-        self._console.print(f"Preparing {session.trade_date:%A, %d %B %Y} in {var} …", style="dim")
+        self._say(f"Preparing {session.trade_date:%A, %d %B %Y} in {var} …", style="dim")
         rehearsals.begin_anew(var)
         sys.stdout.flush()
         os.execve(sys.executable, sys.orig_argv, environment)  # noqa: S606  this command again
@@ -93,17 +93,20 @@ class Command(BaseCommand):
         self._say("\nStopping every process; Ctrl-C ends them at once …")
 
     def _begin(self) -> None:
+        self._greet()
+        with self._console.status("Reading accounts, contracts and bars from the venue …") as status:
+            setup.connect_at_start(now=clock.now, progress=lambda line: status.update(Text(line)))
+
+    def _greet(self) -> None:
         day = date.fromisoformat(os.environ[rehearsals.MARK])
         session = calendar.session_for(day) or regular_session(day)
         flower = settings.FLOWER_BASIC_AUTH.replace(":", " / ", 1)
         flat = f"{flat_by(session).astimezone(_NEW_YORK):%H:%M}"
         title = f"{session.trade_date:%A, %d %B %Y}, from 09:20 New York at {clock.speed:g} times the speed"
-        self._console.print(f"\n{title}", style="bold")
+        self._say(f"\n{title}", style="bold")
         self._say(f"  control panel  http://127.0.0.1:{settings.WEB_PORT}/admin/  {ADMIN} / {settings.ADMIN_PASSWORD}")
         self._say(f"  tasks          http://127.0.0.1:{settings.FLOWER_PORT}/  {flower}")
         self._say(_WHAT_WILL_HAPPEN.format(flat=flat))
-        with self._console.status("Reading accounts, contracts and bars from the venue …") as status:
-            setup.connect_at_start(now=clock.now, progress=status.update)
 
     def _tell(self) -> None:
         if self._story is None or time.monotonic() - self._looked < _LOOK:
@@ -129,8 +132,8 @@ class Command(BaseCommand):
         at = f"{line.at.astimezone(_NEW_YORK):%H:%M:%S}"
         self._console.print(Text(f"{at}  ", style="cyan"), Text(line.text, style=_STYLES[line.mood]), sep="")
 
-    def _say(self, text: str) -> None:
-        self._console.print(text)
+    def _say(self, text: str, *, style: str = "") -> None:
+        self._console.print(Text(text, style=style))  # as it is: brackets of a password are no markup
 
 
 def _day(text: str) -> date:

@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tradingbot import doctor
 
@@ -36,8 +37,8 @@ class Command(BaseCommand):
     def _print_table(self, findings: list[doctor.Finding]) -> None:
         table = Table(box=None, show_header=False, pad_edge=False)
         for finding in findings:
-            verdict = f"[{STYLES[finding.verdict]}]{finding.verdict}[/]"
-            table.add_row(finding.name.replace("_", " "), verdict, finding.sentence)
+            verdict = Text(finding.verdict, style=STYLES[finding.verdict])
+            table.add_row(finding.name.replace("_", " "), verdict, Text(finding.sentence))
         width = shutil.get_terminal_size().columns if self.stdout.isatty() else 200
         console = Console(file=io.StringIO(), width=width, force_terminal=self.stdout.isatty(), highlight=False)
         with console.capture() as captured:
