@@ -35,8 +35,8 @@ def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]
     The ladder, in machine time from the first sight of a position without a full stop, or from a new fill as much as
     2 s before that: 2 s, the time that a bracket's legs may take, a stop is placed; with an unknown outcome it is sent
     again under its own tag; 6 s a second one; 9 s the position is closed. Too many stops: the surplus is cancelled at
-    once. Positions that no order of ours opened are reported. While the ladder runs the venue
-    is always asked anew.
+    once. Positions in which no entry of ours has contracts left are reported. While the ladder runs the venue is always
+    asked anew.
     """
     climbing = Position.objects.filter(account=account, unprotected_since__isnull=False).exists()
     asked_at = time.monotonic()
@@ -120,8 +120,12 @@ def _repair(
 ) -> list[str]:
     Position.objects.get_or_create(account=account, contract=contract)
     position = Position.objects.select_related("contract").get(account=account, contract=contract)
-    entry = _entry(account, contract, reading)
+    entry = _entry(position, reading, now)
     if entry is None:
+        newest = Fill.objects.filter(account=account, contract=contract).first()
+        if newest is not None and newest.booked_at >= reading.started_at:
+            return [f"{contract.symbol}: whose {report.quantity:+d} are, a reading after the newest fill tells"]
+        Position.objects.filter(pk=position.pk).update(unprotected_since=None)
         notifications.notify(
             "risk",
             f"{account}: {report.quantity:+d} {contract.symbol} without a stop, not opened by this system",
@@ -224,14 +228,15 @@ def _waited(position: Position) -> timedelta:
     return timedelta() if waited is None else waited
 
 
-def _entry(account: Account, contract: Contract, reading: Reading) -> Order | None:
-    """Return the newest order of ours that opened here, or must have: one that no longer waits at the venue."""
+def _entry(position: Position, reading: Reading, now: datetime) -> Order | None:
+    """Return our newest entry with contracts left here, or that must have: one that no longer waits at the venue."""
+    if (entry := orders.opened_by(position, now=now)) is not None:
+        return entry
     waiting = [report.id for report in reading.orders if not report.filled]
     tags = [report.tag for report in reading.orders if report.tag and not report.filled]
     may_have_filled = Q(status__in=(*_AT_VENUE, *_IN_DOUBT)) & ~Q(broker_order_id__in=waiting) & ~Q(tag__in=tags)
-    entries = Order.objects.filter(account=account, contract=contract, role=Role.ENTRY)
-    filled = entries.filter(filled__gt=0).order_by("-updated_at").first()
-    return filled or entries.filter(may_have_filled).order_by("-updated_at").first()
+    entries = Order.objects.filter(account=position.account_id, contract=position.contract, role=Role.ENTRY)
+    return entries.filter(may_have_filled).order_by("-updated_at").first()
 
 
 def _stop_price(entry: Order, report: PositionReport) -> Decimal:

@@ -12,7 +12,7 @@ from brokers.base import OutcomeUnknown, ReadFailed, Refused
 from market.orders import OrderStatus, Role
 from tests.tradingbot.guard.clockwork import Clockwork
 from tests.tradingbot.operations.orders.desk import Desk
-from tests.tradingbot.operations.orders.test_exits import long_position
+from tests.tradingbot.operations.orders.test_exits import by_hand, long_position
 from tradingbot.models import Fill, Notification, Order, Position
 from tradingbot.operations import reconciliation
 from tradingbot.operations.guard import remembering
@@ -96,6 +96,17 @@ def test_a_position_that_is_not_ours_is_left_until_the_flat_time(desk: Desk, alo
     assert acts(alone) == []
     alone.round(foreign, now=FLAT)
     assert positions(desk) == []
+
+
+def test_a_contract_is_ours_to_protect_while_something_of_our_entry_is_left(desk: Desk):
+    long_position(desk)
+    assert learn(desk.account, now=desk.now).contracts == {desk.contract.broker_contract_id}
+    desk.minute(0, 0, -45, -42)  # its stop fills
+    desk.settle()
+    by_hand(desk, 2)
+    desk.settle()
+    assert Position.objects.get().quantity == 2
+    assert learn(desk.account, now=desk.now).contracts == frozenset()
 
 
 def test_a_close_in_flight_is_not_sent_twice(desk: Desk, alone: Alone, machine: Clockwork, monkeypatch):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 
 from brokers.base import Lane, OrderReport, PositionReport
 from market.orders import LIVE, OrderStatus, Role
@@ -168,10 +168,7 @@ class Watch:
 def learn(account: Account, *, now: datetime) -> Plan:
     """Return what must hold for `account` even if PostgreSQL goes away now."""
     live = list(Order.objects.filter(account=account, status__in=LIVE).select_related("contract"))
-    opened = Order.objects.filter(
-        account=account, contract=OuterRef("contract"), role=Role.ENTRY, filled__gt=0, status__in=_FILLED
-    )
-    held = Position.objects.filter(Exists(opened), account=account).exclude(quantity=0, broker_quantity=0)
+    held = Position.objects.filter(account=account).exclude(quantity=0, broker_quantity=0).select_related("contract")
     sessions = calendar.recent(now, 1) + calendar.upcoming(now, SESSIONS_AHEAD)
     by_date = {session.trade_date: session for session in sessions}
     opening = sorted(by_date.values(), key=lambda session: session.opens_at)
@@ -191,12 +188,9 @@ def learn(account: Account, *, now: datetime) -> Plan:
         },
         contracts=frozenset(
             [o.contract.broker_contract_id for o in live if o.role == Role.ENTRY and o.status != OrderStatus.NEW]
-            + list(held.values_list("contract__broker_contract_id", flat=True))
+            + [p.contract.broker_contract_id for p in held if orders.opened_by(p, now=now) is not None]
         ),
     )
-
-
-_FILLED = (OrderStatus.FILLED, OrderStatus.PARTIAL, OrderStatus.CANCEL_PENDING, OrderStatus.CANCELLED)
 
 
 def _exposed(account: Account) -> bool:

@@ -7,7 +7,7 @@ what became of a call whose answer is unknown.
 from tradingbot.operations.orders.changing import cancel, cancel_by_hand, modify, request_cancel, request_modify
 from tradingbot.operations.orders.closing import exit, protect
 from tradingbot.operations.orders.flattening import emergency_stop, flatten, flatten_due, request_flatten
-from tradingbot.operations.orders.holdings import Engaged, Holding, engaged, holdings
+from tradingbot.operations.orders.holdings import Engaged, Holding, engaged, holdings, opened_by
 from tradingbot.operations.orders.managing import flatten_strategy, manage
 from tradingbot.operations.orders.opening import lock, open, open_locked
 from tradingbot.operations.orders.reducing import fit, refresh, seen_flat
@@ -38,6 +38,7 @@ __all__ = [
     "modify",
     "open",
     "open_locked",
+    "opened_by",
     "protect",
     "refresh",
     "request_cancel",

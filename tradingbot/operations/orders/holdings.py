@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from market.orders import ENTRY_TAKEN, LIVE, OrderStatus, Role
 from market.sessions import trade_date_of
-from tradingbot.models import Contract, Fill, Order
+from tradingbot.models import Contract, Fill, Order, Position
 from tradingbot.operations import closes, statements
 
 _ENGAGED = """
@@ -100,6 +100,12 @@ def holdings(accounts: Collection[int], contract: Contract, session_date: date) 
             [row for row in rows if row.account_id == account], [fill for fill in fills if fill.account_id == account]
         )
     ]
+
+
+def opened_by(position: Position, *, now: datetime) -> Order | None:
+    """Return the newest of our entries that has contracts left in `position`; None if it is not ours (any more)."""
+    found = holdings({position.account_id}, position.contract, trade_date_of(position.opened_at or now))
+    return next((one.entry for one in reversed(found) if one.left > 0), None)
 
 
 def _of_account(rows: list[Order], fills: list[Fill]) -> list[Holding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from uuid import uuid4
 
 import pytest
 from django.db.models.functions import Now
@@ -119,21 +120,66 @@ def test_nine_seconds_without_a_stop_close_the_position(desk: Desk) -> None:
 
 
 def test_a_foreign_position_is_told_and_left_to_its_owner(desk: Desk) -> None:
+    by_hand(desk, 1)
+    told_and_left(desk, 1)
+
+
+@pytest.mark.parametrize("booked", [False, True])
+def test_a_foreign_position_after_a_closed_one_of_ours_is_told_and_left_to_its_owner(desk: Desk, booked: bool) -> None:
+    long_position(desk)
+    desk.minute(0, 0, -45, -42)  # its stop fills
+    desk.settle()
+    by_hand(desk, 1)
+    if booked:
+        reconciliation.reconcile(desk.account, now=desk.now, max_age=0)
+    told_and_left(desk, 1)
+
+
+def test_what_a_person_holds_beside_a_position_of_ours_is_his_again_when_ours_is_closed(desk: Desk) -> None:
+    long_position(desk)
+    by_hand(desk, 2)
+    reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+    assert protection.check(desk.account, now=desk.now, max_age=0)[0].startswith("MNQ: 2 without a stop for ")
+    desk.minute(0, 0, -45, -42)
+    reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+    told_and_left(desk, 2)
+
+
+def test_a_reading_that_is_older_than_the_newest_fill_makes_no_position_foreign(desk: Desk, monkeypatch) -> None:
+    long_position(desk)
+    before = desk.broker.positions(desk.account.broker_account_id)
+    desk.minute(0, 0, -45, -42)
+    with monkeypatch.context() as late:
+        late.setattr(desk.broker, "positions", lambda *_, **__: before)  # the stop has filled, the position still shows
+        reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+        protection.check(desk.account, now=desk.now, max_age=60)
+    desk.settle()
+    assert Position.objects.get().quantity == 0
+    assert not Notification.objects.filter(title__contains="without a stop").exists()
+
+
+def by_hand(desk: Desk, quantity: int, side: Side = Side.BUY) -> None:
+    """Trade at market in the platform."""
     desk.broker.place(
         PlaceOrder(
             account_id=desk.account.broker_account_id,
             contract_id=desk.contract.broker_contract_id,
-            tag="by hand",
-            side=Side.BUY,
+            tag=f"by hand {uuid4()}",
+            side=side,
             type=OrderType.MARKET,
-            quantity=1,
+            quantity=quantity,
         )
     )
+
+
+def told_and_left(desk: Desk, quantity: int) -> None:
+    """Assert that so many foreign contracts get an alert, once, and neither a stop nor a close."""
     for _ in range(2):
-        assert protection.check(desk.account, now=desk.now, max_age=0) == ["MNQ: +1 without a stop, not ours"]
+        done = protection.check(desk.account, now=desk.now, max_age=0)
+        assert done == [f"MNQ: {quantity:+d} without a stop, not ours"]
     assert Position.objects.get().unprotected_since is None  # nobody looks at it every two seconds
     assert Notification.objects.filter(title__contains="without a stop").count() == 1
-    assert len(desk.venue.ledger.positions(desk.account.broker_account_id)) == 1
+    assert [p.quantity for p in desk.venue.ledger.positions(desk.account.broker_account_id)] == [quantity]
 
 
 def test_surplus_stops_are_cancelled_at_once(desk: Desk) -> None:
