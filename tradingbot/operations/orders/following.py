@@ -48,8 +48,7 @@ def follow(entry: Order, price: Decimal, *, now: datetime) -> list[Decision]:
     holding = next((one for one in found if one.entry.pk == entry.pk), None)
     if holding is None or not _follows(holding):
         return []
-    alone = sum(one.left for one in found) == holding.left
-    return move_stops(Held(holding, contract.spec, alone, contract.spec.ticks(price)), now)
+    return move_stops(Held(holding, contract.spec, contract.spec.ticks(price)), now)
 
 
 def _follows(holding: Holding) -> bool:

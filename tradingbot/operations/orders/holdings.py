@@ -50,6 +50,8 @@ class Holding:
     """An entry that has filled since its account was last flat in the contract.
 
     left       contracts of it that are still open
+    alone      whether nothing else is open on its side: no other entry, and nothing by hand
+    by_hand    contracts, signed, that a person opened beside the entries
     booked     contracts of it whose fills are booked; fewer than the venue says for an instant
     filled_at  market time of its first booked fill, None before
     legs       live orders that protect it or take its profit
@@ -58,6 +60,8 @@ class Holding:
 
     entry: Order
     left: int = 0
+    alone: bool = True
+    by_hand: int = 0
     booked: int = 0
     filled_at: datetime | None = None
     legs: list[Order] = field(default_factory=list)
@@ -76,9 +80,10 @@ class Holding:
 def holdings(accounts: Collection[int], contract: Contract, session_date: date) -> list[Holding]:
     """Return the open entries of the accounts, oldest first; one of which nothing is left is there while others are.
 
-    A fill of a leg or of an exit that names its entry closes that entry. What else closes, a person's order or a stop
-    that replaced a lost one, closes entries that have no stop any more first, then the oldest. What the venue says to
-    be filled counts before its fill is booked: nothing is closed twice, and nothing is entered on top of it.
+    A fill of a leg or of an exit that names its entry closes that entry. An order of nobody's, typed at the platform or
+    the venue's own close, closes what such orders opened first, as in `market.books`. What else closes, the rest of it
+    or a stop that replaced a lost one, closes entries that have no stop any more first, then the oldest. What the venue
+    says to be filled counts before its fill is booked: nothing is closed twice, and nothing is entered on top of it.
     """
     rows = list(
         Order.objects.filter(account__in=accounts, contract=contract, session_date=session_date)
@@ -111,7 +116,7 @@ def opened_by(position: Position, *, now: datetime) -> Order | None:
 def _of_account(rows: list[Order], fills: list[Fill]) -> list[Holding]:
     known = {row.pk: row for row in rows}
     open_: dict[int, Holding] = {}
-    loose = net = 0
+    loose = by_hand = net = 0
     booked: Counter[int | None] = Counter()
     for fill in fills:
         booked[fill.order_id] += fill.quantity
@@ -121,15 +126,18 @@ def _of_account(rows: list[Order], fills: list[Fill]) -> list[Holding]:
         before, net = net, net + fill.side * fill.quantity
         if order is not None and order.role == Role.ENTRY:
             if before * net < 0:
-                open_, loose = {}, 0
+                open_, loose, by_hand = {}, 0, 0
             holding = open_.setdefault(order.pk, Holding(order, filled_at=fill.at))
             holding.left += fill.quantity if before * net >= 0 else abs(net)
         elif order is not None and order.parent_id in open_:
             open_[order.parent_id].left -= fill.quantity
-        elif before * fill.side < 0:
-            loose += fill.quantity
+        else:
+            of_hand = _of_hand(order, fill.side, fill.quantity, by_hand)
+            of_entries = max(0, min(fill.quantity, -before * fill.side) - of_hand)
+            loose += of_entries
+            by_hand += fill.side * (fill.quantity - of_entries) if _is_nobodys(order) else 0
         if not net:
-            open_, loose = {}, 0
+            open_, loose, by_hand = {}, 0, 0
     for row in rows:
         ahead = row.filled - booked[row.pk]
         if ahead <= 0:
@@ -139,12 +147,25 @@ def _of_account(rows: list[Order], fills: list[Fill]) -> list[Holding]:
         elif row.parent_id in open_:
             open_[row.parent_id].left -= ahead
         elif row.role in (Role.STOP, Role.TARGET, Role.EXIT):
-            loose += ahead
-    for holding in open_.values():
-        holding.booked = booked[holding.entry.pk]
+            of_hand = _of_hand(row, row.side, ahead, by_hand)
+            loose += ahead - of_hand
+            by_hand += row.side * of_hand
     _hang_on(open_, rows)
     _close_loosely(open_.values(), loose)
+    left = sum(holding.left for holding in open_.values())
+    for holding in open_.values():
+        holding.booked, holding.by_hand = booked[holding.entry.pk], by_hand
+        holding.alone = holding.left == left and by_hand * holding.entry.side <= 0
     return list(open_.values())
+
+
+def _is_nobodys(order: Order | None) -> bool:
+    return order is None or (order.strategy_id is None and order.role in (Role.EXIT, Role.EXTERNAL))
+
+
+def _of_hand(order: Order | None, side: int, quantity: int, by_hand: int) -> int:
+    """Return how many of `quantity` contracts close what is open by hand (signed)."""
+    return max(0, min(quantity, -by_hand * side)) if _is_nobodys(order) else 0
 
 
 def _hang_on(open_: dict[int, Holding], rows: list[Order]) -> None:

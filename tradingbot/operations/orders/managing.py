@@ -52,8 +52,7 @@ def manage(strategy: Strategy | None, contract: Contract, *, now: datetime) -> l
     decisions: list[Decision] = []
     for holding in mine:
         if holding.left > 0 and holding.filled_at is not None and holding.entry.average_price is not None:
-            held = Held(holding, contract.spec, _is_alone(holding, found), _best(holding, contract, now))
-            decisions += _manage(held, now)
+            decisions += _manage(Held(holding, contract.spec, _best(holding, contract, now)), now)
     return decisions
 
 
@@ -70,22 +69,16 @@ def flatten_strategy(account: Account, strategy: Strategy, contract: Contract, *
     if account.pk in engaged(contract, now=now).holders:
         for holding in mine:
             if not any(order.is_live for order in holding.exits):
-                held = Held(holding, contract.spec, _is_alone(holding, found), None)
-                _close_whole(held, "flat_time", "it is the strategy's flat time", now)
+                _close_whole(Held(holding, contract.spec, None), "flat_time", "it is the strategy's flat time", now)
     return sum(holding.left for holding in mine)
-
-
-def _is_alone(holding: Holding, found: Iterable[Holding]) -> bool:
-    return sum(one.left for one in found if one.entry.account_id == holding.entry.account_id) == holding.left
 
 
 @dataclass(slots=True)
 class Held:
-    """An open entry; `alone` while it is the whole position, `best` the best price since its fill in ticks."""
+    """An open entry; `best` is the best price since its fill in ticks."""
 
     holding: Holding
     spec: Spec
-    alone: bool
     best: int | None
 
     @property
@@ -251,10 +244,11 @@ def _close_whole(held: Held, code: str, why: str, now: datetime) -> Decision:
 
 
 def _close_entry(held: Held, decision: Decision, now: datetime) -> str:
-    """Close an entry at market, by the venue's own close if it is the whole position; returns what was done."""
+    """Close an entry at market, by the venue's own close if nothing is open beside it; returns what was done."""
     if held.entry.is_live:
         cancel_legs([held.entry], by=decision.code, now=now)  # what it has not filled yet is not wanted any more
-    if held.alone:
+    current = _again(held.holding)
+    if current is not None and current.alone:
         return _close_position(held, decision, now)
     with transaction.atomic():
         lock(held.entry.account_id)

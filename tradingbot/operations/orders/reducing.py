@@ -97,7 +97,7 @@ def _position(holding: Holding) -> Position | None:
 
 
 def close_all(holding: Holding, claim: closes.Claim, *, by: str, now: datetime) -> str:
-    """Close an entry that is the whole position by the venue's own close, with its legs; returns what became of it.
+    """Close an entry beside which nothing is open by the venue's own close, with its legs; returns what became of it.
 
     That close cannot turn the position around when a stop fills at the same time. The legs are cancelled in the same
     breath: left alone, they would open a position of their own.
@@ -139,7 +139,7 @@ def fit(account: Account, contract: Contract, *, now: datetime) -> None:
             return
         open_ = holdings({account.pk}, contract, trade_date_of(now))
         large = [(leg, holding) for holding in open_ for leg in too_large(holding)]
-        if not large or sum(holding.left for holding in open_) <= 0:
+        if not large or (sum(holding.left for holding in open_) <= 0 and not open_[0].by_hand):
             return
         for leg, holding in large:
             if holding.left > 0:

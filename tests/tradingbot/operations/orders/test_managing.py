@@ -18,6 +18,7 @@ from market.plans import Management, Partial
 from market.sessions import trade_date_of
 from risk.gate import EntryRequest, EntrySide
 from tests.tradingbot.operations.orders.desk import PRICE, START, Desk
+from tests.tradingbot.operations.orders.test_exits import by_hand
 from tradingbot.models import Decision, Notification, Order, OrderEvent, Outcome, Position, Strategy, Trade
 from tradingbot.operations import bars, closes, orders, protection, reconciliation
 
@@ -409,6 +410,55 @@ def test_what_a_person_closes_is_taken_from_the_oldest_entry(held: Desk) -> None
     assert holding.left == 1
     assert minute(held, 0, 50, 0, 45) == []  # the last contract is not closed
     assert at_venue(held) == {"stop": (1, -40), "target": (1, 200)}
+
+
+class TestByHand:
+    """A person trades in the platform beside a position of ours."""
+
+    def test_what_he_buys_and_sells_leaves_ours_as_it_is(self, held: Desk):
+        enter(held, quantity=3)
+        for side in (Side.BUY, Side.SELL):
+            by_hand(held, 2, side)
+            reconciliation.check_fills(held.account, now=held.now, max_age=0)
+        minute(held, 0, 1, -1, 0)
+        assert (position(held), left(held)) == (3, [3])
+        assert at_venue(held) == {"stop": (3, -40), "target": (3, 200)}
+        well(held)
+
+    def test_what_he_sells_of_ours_too_is_taken_from_it(self, held: Desk):
+        enter(held, quantity=3)
+        by_hand(held, 2)
+        by_hand(held, 4, Side.SELL)
+        minute(held, 0, 1, -1, 0)
+        assert (position(held), left(held)) == (1, [1])
+        assert at_venue(held) == {"stop": (1, -40), "target": (1, 200)}
+
+    def test_what_he_holds_is_left_when_the_time_of_ours_is_over(self, held: Desk):
+        enter(held, Management(hold=timedelta(minutes=1)), quantity=3)
+        by_hand(held, 2)
+        (decision,) = minute(held, 0, 5, 0, 5)
+        assert (decision.code, position(held)) == ("hold", 2)
+        assert minute(held, 5, 6, 5, 5) == []
+        assert (position(held), at_venue(held)) == (2, {})
+        assert {(trade.strategy, trade.quantity) for trade in Trade.objects.all()} == {(held.strategy, 3)}
+
+    def test_an_entry_on_top_of_what_he_turned_round_is_whole(self, held: Desk):
+        enter(held, quantity=3)
+        by_hand(held, 5, Side.SELL)
+        assert minute(held, 0, 1, -1, 0) == []
+        assert (position(held), at_venue(held)) == (-2, {})
+        by_hand(held, 2, stop=held.spec.price(PRICE + 60))
+        reconciliation.reconcile(held.account, now=held.now, max_age=0)
+        enter(held, quantity=3, side=Side.SELL)
+        by_hand(held, 2)
+        minute(held, 0, 1, -1, 0)
+        assert (position(held), left(held)) == (-3, [0, 3])
+        assert at_venue(held) == {"external": (2, 60), "stop": (3, 40), "target": (3, -200)}
+
+
+def left(desk: Desk) -> list[int]:
+    """Return the contracts that are left of each open entry."""
+    return [one.left for one in orders.holdings({desk.account.pk}, desk.contract, trade_date_of(desk.now))]
 
 
 def test_a_new_position_knows_nothing_of_the_one_before(held: Desk) -> None:
