@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import F, Min
+from django.db.models import F, Min, Q
 from django.db.models.functions import Now
 
-from tradingbot.models import Account, Position
+from market.orders import Side
+from tradingbot.models import Account, Contract, Position
 from tradingbot.operations import statements
 
 IN_FLIGHT = timedelta(seconds=4)
@@ -55,6 +56,24 @@ def claim(position: Position, *, shown: int | None = None) -> Claim | None:
 def is_in_flight(position: Position) -> bool:
     """Return whether the venue was asked to close `position` a moment ago."""
     return Position.objects.filter(pk=position.pk, close_sent_at__gt=Now() - IN_FLIGHT).exists()
+
+
+def may_leave(account: Account, contract: Contract, side: Side) -> bool:
+    """Return whether an untagged market order on `side` may be what a close of ours left at the venue.
+
+    Any may while a close can be in flight; after that, one that makes the position smaller that was to be closed.
+    """
+    smaller = Q(quantity__gt=0) if side is Side.SELL else Q(quantity__lt=0)
+    asked = Position.objects.filter(account=account, contract=contract, close_sent_at__isnull=False)
+    return asked.filter(smaller | Q(close_sent_at__gt=Now() - IN_FLIGHT)).exists()
+
+
+def seen_flat(position: Position, *, at: datetime) -> None:
+    """Forget the close of a position that a reading begun `at` showed flat, when no close could be in flight any more.
+
+    What a person trades from then on is his. A position that our fills do not know to be closed keeps its record.
+    """
+    Position.objects.filter(pk=position.pk, quantity=0, close_sent_at__lte=at - IN_FLIGHT).update(close_sent_at=None)
 
 
 def seconds_left(account: Account, *, since: float) -> float:

@@ -13,8 +13,8 @@ from django.db.models.functions import Coalesce, Greatest, Now
 from brokers.base import OrderReport
 from market.orders import NEXT, OrderStatus, OrderType, Role
 from market.sessions import trade_date_of
-from tradingbot.models import Account, Contract, Order, Position
-from tradingbot.operations import notifications
+from tradingbot.models import Account, Contract, Order
+from tradingbot.operations import closes, notifications
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +66,8 @@ def external(account: Account, report: OrderReport, *, now: datetime) -> Order |
     if contract is None:
         log.warning("%s: order %s in unknown contract %s", account, report.id, report.contract_id)
         return None
-    closing = Position.objects.filter(account=account, contract=contract, close_sent_at__isnull=False)
-    role = Role.EXIT if report.tag is None and report.type is OrderType.MARKET and closing.exists() else Role.EXTERNAL
+    untagged = report.tag is None and report.type is OrderType.MARKET
+    role = Role.EXIT if untagged and closes.may_leave(account, contract, report.side) else Role.EXTERNAL
     with transaction.atomic():
         order, created = Order.objects.get_or_create(
             account=account,

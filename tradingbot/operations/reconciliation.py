@@ -15,7 +15,17 @@ from brokers.base import BrokerError, FillReport, Lane, OrderReport
 from market.orders import LIVE, OrderStatus
 from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Fill, Order, Position
-from tradingbot.operations import contracts, fills, notifications, order_facts, orders, snapshots, trading, venues
+from tradingbot.operations import (
+    closes,
+    contracts,
+    fills,
+    notifications,
+    order_facts,
+    orders,
+    snapshots,
+    trading,
+    venues,
+)
 from tradingbot.operations.snapshots import Reading
 
 log = logging.getLogger(__name__)
@@ -226,6 +236,8 @@ def _compare_positions(account: Account, reading: Reading, now: datetime) -> lis
         Position.objects.filter(pk=position.pk).update(broker_quantity=quantity, broker_seen_at=Now(), **exposed)
         if quantity == position.quantity:
             Position.objects.filter(pk=position.pk, differs_since__isnull=False).update(differs_since=None)
+            if not quantity and position.close_sent_at is not None:
+                closes.seen_flat(position, at=reading.started_at)
             continue
         found.append(f"{position.contract.symbol}: our fills say {position.quantity:+d}, the venue says {quantity:+d}")
         Position.objects.filter(pk=position.pk).update(differs_since=Coalesce("differs_since", Now()))

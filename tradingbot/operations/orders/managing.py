@@ -8,7 +8,6 @@ or a lost answer is made up for with the next bar, and nothing is done twice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal

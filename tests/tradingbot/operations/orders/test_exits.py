@@ -158,13 +158,15 @@ def test_a_reading_that_is_older_than_the_newest_fill_makes_no_position_foreign(
     assert not Notification.objects.filter(title__contains="without a stop").exists()
 
 
-def by_hand(desk: Desk, quantity: int, side: Side = Side.BUY, *, stop: Decimal | None = None) -> None:
+def by_hand(
+    desk: Desk, quantity: int, side: Side = Side.BUY, *, stop: Decimal | None = None, tag: str | None = "by hand"
+) -> None:
     """Trade at market in the platform, or place a stop there."""
     desk.broker.place(
         PlaceOrder(
             account_id=desk.account.broker_account_id,
             contract_id=desk.contract.broker_contract_id,
-            tag=f"by hand {uuid4()}",
+            tag=tag and f"{tag} {uuid4()}",
             side=side,
             type=OrderType.MARKET if stop is None else OrderType.STOP,
             quantity=quantity,

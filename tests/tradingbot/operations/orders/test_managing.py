@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.db.models.functions import Now
 
 from brokers.base import OutcomeUnknown, Refused
@@ -454,6 +455,63 @@ class TestByHand:
         minute(held, 0, 1, -1, 0)
         assert (position(held), left(held)) == (-3, [0, 3])
         assert at_venue(held) == {"external": (2, 60), "stop": (3, 40), "target": (3, -200)}
+
+
+class TestAfterAClose:
+    """The venue's close leaves an untagged market order, and so does a person in the platform."""
+
+    def closed(self, desk: Desk) -> None:
+        enter(desk, Management(hold=timedelta(minutes=1)))
+        (decision,) = minute(desk, 0, 5, 0, 5)
+        assert decision.code == "hold"
+        reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+        assert set(Order.objects.filter(tag__startswith="external").values_list("role", flat=True)) == {Role.EXIT}
+
+    def buys(self, desk: Desk) -> None:
+        """Buy 2 at market in the platform, and assert that they stay a person's."""
+        before = position(desk)
+        by_hand(desk, 2, tag=None)
+        reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+        desk.account.refresh_from_db()
+        assert desk.account.flatten_requested_at is None
+        assert Order.objects.latest("pk").role == Role.EXTERNAL
+        assert position(desk) == before + 2
+
+    def test_what_a_person_buys_then_is_his(self, held: Desk):
+        self.closed(held)
+        passes(held, timedelta(hours=1))
+        held.settle()
+        self.buys(held)
+
+    def test_it_is_his_once_no_close_can_be_in_flight_though_nobody_has_compared_yet(self, held: Desk):
+        self.closed(held)
+        passes(held, timedelta(seconds=5))
+        self.buys(held)
+
+    def test_what_he_adds_to_a_later_position_is_his_and_so_is_what_he_turns_round(self, held: Desk):
+        self.closed(held)
+        passes(held, timedelta(seconds=5))
+        held.settle()
+        enter(held)
+        self.buys(held)
+        by_hand(held, 8, Side.SELL, tag=None)
+        reconciliation.check_fills(held.account, now=held.now, max_age=0)
+        held.account.refresh_from_db()
+        assert (position(held), held.account.flatten_requested_at) == (-2, None)
+
+    def test_a_close_that_may_be_in_flight_stays_on_record(self, held: Desk):
+        self.closed(held)
+        held.settle()
+        assert Position.objects.get().close_sent_at is not None
+        passes(held, timedelta(seconds=5))
+        held.settle()
+        assert Position.objects.get().close_sent_at is None
+
+
+def passes(desk: Desk, time: timedelta) -> None:
+    """Let market and machine go on."""
+    desk.now += time
+    Position.objects.update(close_sent_at=F("close_sent_at") - time)
 
 
 def left(desk: Desk) -> list[int]:
