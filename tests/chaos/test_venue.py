@@ -75,6 +75,26 @@ def test_every_read_fails_for_a_time(all_up: System, effect: str):
     judge(all_up, f"reads {effect}")
 
 
+def test_executions_cannot_be_read_over_the_flat_time(all_up: System):
+    all_up.fault("legless", count=2)
+    life = Life(all_up)
+    life.begin()
+    life.sent()
+    all_up.fault("rule", effect="error_before", calls=["trades"], count=None)
+    life.fill()
+    life.protected()
+    all_up.execute(  # flat by 09:31 New York
+        "UPDATE tradingbot_calendarday SET closes_at = '2026-11-18 14:56:00+00', early_close = true, source = 'test'"
+        " WHERE trade_date = '2026-11-18'"
+    )
+    all_up.wait(lambda: not all_up.ledger("SELECT 1 FROM positions WHERE quantity <> 0"), "the close", 60)
+    all_up.fault_end()
+    life.flattened()
+    life.settled()
+    figures = judge(all_up, "executions unread, bracket legs missing")
+    assert figures.bare == 1
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_three_of_ten_calls_go_wrong(all_up: System, seed: int):
     for number, effect in enumerate(("lost_before", "lost_after", "error_after")):

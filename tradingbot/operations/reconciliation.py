@@ -26,7 +26,7 @@ from tradingbot.operations import (
     trading,
     venues,
 )
-from tradingbot.operations.snapshots import Reading
+from tradingbot.operations.snapshots import ExecutionsUnread, Reading
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +39,10 @@ _LEG_SUFFIXES = ("-SL", "-TP")
 def reconcile(account: Account, *, now: datetime, max_age: float = 2.0) -> list[str]:
     """Compare orders, fills and positions with the venue and set ours right. Returns what differed, in sentences.
 
-    Raises ReadFailed or NotSent when a read fails: then nothing is decided.
+    Raises ReadFailed or NotSent when a read fails: then nothing is decided that needs it.
     """
     reading = snapshots.read(account, max_age=max_age, now=now)
+    _note_positions(account, reading)
     booked = apply_orders_and_fills(account, reading, now=now)
     found = [f"{booked} fill(s) were not booked"] if booked else []
     found += _compare_positions(account, reading, now)
@@ -61,13 +62,14 @@ def book_all(account: Account, *, since: datetime, now: datetime) -> int:
     """
     reading = snapshots.read(account, max_age=0, now=now)
     fills = venues.connect(account.login).fills(account.broker_account_id, since, now)
-    return apply_orders_and_fills(account, replace(reading, fills=fills), now=now)
+    return apply_orders_and_fills(account, replace(reading, fills=fills, fills_failed=""), now=now)
 
 
 def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime, lane: Lane = Lane.RECONCILE) -> int:
     """Write a reading's order facts and fills into our rows; returns how many fills were new.
 
     Orders of ours that the reading does not show are looked up in the venue's history: absence proves nothing.
+    Raises ExecutionsUnread, after the order facts were written, if the reading lacks the executions.
     lane   in which the history is read
     """
     point("book.after_read")
@@ -85,6 +87,8 @@ def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime,
         account=account, status=OrderStatus.CANCEL_PENDING, change_sent_at__isnull=True
     ).select_related("account__login", "contract"):
         orders.cancel(order, now=now)
+    if reading.fills_failed:
+        raise ExecutionsUnread(f"the executions were not read: {reading.fills_failed}")
     return booked
 
 
@@ -221,19 +225,21 @@ def _learn_contracts(account: Account, reading: Reading, now: datetime) -> set[s
     return found | {id_ for id_ in shown - found if contracts.known(account.login, id_, now=now)}
 
 
-def _compare_positions(account: Account, reading: Reading, now: datetime) -> list[str]:
-    shown = {report.contract_id: report for report in reading.positions}
-    contracts = {
-        c.broker_contract_id: c for c in Contract.objects.filter(venue=account.venue, broker_contract_id__in=shown)
-    }
-    for contract in contracts.values():
+def _note_positions(account: Account, reading: Reading) -> None:
+    shown = {report.contract_id: report.quantity for report in reading.positions}
+    for contract in Contract.objects.filter(venue=account.venue, broker_contract_id__in=shown):
         Position.objects.get_or_create(account=account, contract=contract)
-    found = []
     for position in Position.objects.filter(account=account).select_related("contract"):
-        report = shown.get(position.contract.broker_contract_id)
-        quantity = report.quantity if report else 0
+        quantity = shown.get(position.contract.broker_contract_id, 0)
         exposed = {} if position.broker_quantity or not quantity else {"exposed_since": Now()}
         Position.objects.filter(pk=position.pk).update(broker_quantity=quantity, broker_seen_at=Now(), **exposed)
+
+
+def _compare_positions(account: Account, reading: Reading, now: datetime) -> list[str]:
+    shown = {report.contract_id: report.quantity for report in reading.positions}
+    found = []
+    for position in Position.objects.filter(account=account).select_related("contract"):
+        quantity = shown.get(position.contract.broker_contract_id, 0)
         if quantity == position.quantity:
             Position.objects.filter(pk=position.pk, differs_since__isnull=False).update(differs_since=None)
             if not quantity and position.close_sent_at is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,11 +11,13 @@ import msgspec
 from django.db import connection
 from django.db.models.functions import Now
 
-from brokers.base import FillReport, Lane, OrderReport, PositionReport, ReadFailed
+from brokers.base import BrokerError, FillReport, Lane, OrderReport, PositionReport, ReadFailed
 from market.orders import OrderStatus
 from market.sessions import regular_session, trade_date_of
 from tradingbot.models import Account, Order, Snapshot
 from tradingbot.operations import leases, venues
+
+log = logging.getLogger(__name__)
 
 _LEASE = 20.0
 _WAIT = 3.0
@@ -23,11 +26,17 @@ _FILLS_HOLD = timedelta(seconds=30)  # machine time for which fills need no read
 _AT_VENUE = (OrderStatus.WORKING, OrderStatus.PARTIAL, OrderStatus.CANCEL_PENDING)
 
 
+class ExecutionsUnread(ReadFailed):
+    """Orders and positions were read, the executions were not: what needs them cannot be decided."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What the venue said. `started_at`, `market_at`: machine and market time at which the first read began.
 
-    fills_at   machine time at which the executions were read: earlier than the rest while nothing had changed
+    fills_at       machine time at which the executions were read: earlier than the rest while nothing had changed
+    fills_until    market time of the same; None in what an older version has stored
+    fills_failed   why they were not read though something had: `fills` are the older ones; stops and closes need none
     """
 
     started_at: datetime
@@ -36,6 +45,8 @@ class Reading:
     fills: list[FillReport]
     positions: list[PositionReport]
     fills_at: datetime | None = None
+    fills_until: datetime | None = None
+    fills_failed: str = ""
 
 
 _decode = msgspec.msgpack.Decoder(Reading).decode
@@ -45,7 +56,8 @@ _encode = msgspec.msgpack.Encoder().encode
 def read(account: Account, *, max_age: float, now: datetime, lane: Lane = Lane.RECONCILE) -> Reading:
     """Return what the venue says of `account`, at most `max_age` machine seconds old.
 
-    Processes that ask together share one read. Raises ReadFailed or NotSent; a failed read is never an empty one.
+    Processes that ask together share one read. Raises ReadFailed or NotSent; a failed read is never an empty one. If
+    the executions alone cannot be read, the reading says so.
     """
     asked_at = machine_now()
     if stored := _stored(account, newer_than=asked_at - timedelta(seconds=max_age)):
@@ -72,14 +84,18 @@ def _read(account: Account, fence: int, now: datetime, lane: Lane) -> Reading:
     before = newest(account)
     orders = broker.orders_in_flight(venue_id, lane=lane)
     positions = broker.positions(venue_id, lane=lane)
-    if before is not None and _nothing_executed(account, before, orders, positions, started_at, now):
-        fills, fills_at = before.fills, before.fills_at
-    else:
-        since = regular_session(trade_date_of(now)).opens_at
-        if before is not None and before.market_at < now:
-            since = min(since, before.market_at) - _OVERLAP
-        fills, fills_at = broker.fills(venue_id, since, now + _OVERLAP, lane=lane), started_at
-    reading = Reading(started_at, now, orders, fills, positions, fills_at)
+    opens_at = regular_session(trade_date_of(now)).opens_at
+    fills, fills_at, until, failed = [], None, opens_at, ""
+    if before is not None:
+        fills, fills_at, until = before.fills, before.fills_at, before.fills_until or before.market_at
+    if before is None or not _nothing_executed(account, before, orders, positions, started_at, now):
+        try:
+            fills = broker.fills(venue_id, min(opens_at, until) - _OVERLAP, now + _OVERLAP, lane=lane)
+            fills_at, until = started_at, now
+        except BrokerError as error:
+            failed = str(error) or type(error).__name__
+            log.warning("%s: orders and positions were read, executions were not: %s", account, failed)
+    reading = Reading(started_at, now, orders, fills, positions, fills_at, until, failed)
     Snapshot.objects.get_or_create(account=account)
     Snapshot.objects.filter(account=account, fence__lt=fence).update(
         started_at=started_at, market_at=now, fence=fence, data=_encode(reading)
@@ -105,7 +121,7 @@ def _nothing_executed(
     now: datetime,
 ) -> bool:
     """Return whether orders and positions are what they were, and nothing of ours has left the list unseen."""
-    if before.fills_at is None or started_at - before.fills_at > _FILLS_HOLD:
+    if before.fills_failed or before.fills_at is None or started_at - before.fills_at > _FILLS_HOLD:
         return False
     if trade_date_of(before.market_at) != trade_date_of(now):
         return False

@@ -10,10 +10,11 @@ import pytest
 from django.db.models import F
 from django.db.models.functions import Now
 
-from brokers.base import Lane, NotSent, PlaceOrder
+from brokers.base import Lane, NotSent, PlaceOrder, ReadFailed
 from brokers.budget import GUARD, LocalBudget
 from brokers.projectx import gateway, session
 from brokers.simulated.broker import SimulatedBroker
+from brokers.simulated.faults import Legless
 from market.orders import OrderStatus, OrderType, Role, Side
 from tests.tradingbot.guard.clockwork import Clockwork, Running
 from tests.tradingbot.operations.orders.desk import Desk
@@ -120,6 +121,33 @@ def test_a_stop_that_goes_is_noticed_and_replaced_by_the_ladder(desk: Desk, mach
     stop = Order.objects.get(role=Role.STOP, parent=None)
     assert stop.status == OrderStatus.WORKING
     assert watch.round() == LADDER or Position.objects.get().unprotected_since is None
+
+
+def test_a_missing_stop_is_replaced_while_the_executions_cannot_be_read(
+    desk: Desk, machine: Clockwork, calls, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: Any, **__: Any) -> None:
+        calls["fills"] += 1
+        raise ReadFailed("HTTP 500")
+
+    desk.venue.faults.add(Legless(count=2))
+    desk.send(desk.pair())
+    watch = Watch(desk.account.pk)
+    turn(watch, machine, seconds=4)
+    monkeypatch.setattr(desk.broker, "fills", fail)
+    desk.minute(22, 25, 21, 22)  # the buy stop at +20 fills
+    turn(watch, machine, seconds=4)
+    Position.objects.update(unprotected_since=Now() - timedelta(seconds=2))
+    watch.round()
+    stop = Order.objects.get(role=Role.STOP, parent=None)
+    assert (stop.status, stop.quantity) == (OrderStatus.WORKING, 3)
+    watch.forget()
+    watch.round()
+    assert Position.objects.get().unprotected_since is None
+    calls.clear()
+    turn(watch, machine, seconds=60)
+    assert watch.exposed
+    assert sum(calls.values()) <= GUARD * 0.9
 
 
 def watch_of_a_bare_position(desk: Desk) -> Watch:

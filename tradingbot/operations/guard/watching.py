@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -86,9 +87,8 @@ class Watch:
             return self._climb(account, moment)
         self._look_up_unknown(account, moment)
         if time.monotonic() - self._agreed_at >= period(AGREE_AGAIN) or self._changed(account):
-            reconciliation.reconcile(account, now=moment, max_age=FRESH)
+            self._agree(account, moment)
             self._agreed_at = time.monotonic()
-            self._see(account)
             self._check(account, moment, max_age=FRESH)
         orders.end_ghosts(account, now=moment)
         self.exposed = _exposed(account)
@@ -106,8 +106,7 @@ class Watch:
                 return self._until_next_step(account, checked_at=checked_at)
         checked_at = time.monotonic()
         self._check(account, moment, max_age=0.0)
-        reconciliation.reconcile(account, now=moment, max_age=FRESH)
-        self._see(account)
+        self._agree(account, moment)
         self.exposed = True
         if _without_stop(account):
             return self._until_next_step(account, checked_at=checked_at)
@@ -154,6 +153,12 @@ class Watch:
             return False
         snapshots.read(account, max_age=0.0, now=now(), lane=Lane.STOP)
         return True
+
+    def _agree(self, account: Account, moment: datetime) -> None:
+        """Book and compare; stops are looked after without the executions, too."""
+        with suppress(snapshots.ExecutionsUnread):
+            reconciliation.reconcile(account, now=moment, max_age=FRESH)
+        self._see(account)
 
     def _see(self, account: Account) -> None:
         stored = snapshots.newest(account)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
@@ -90,6 +91,7 @@ def flatten_due(account: Account, *, now: datetime, give_up_at: float | None = N
 def flatten(account: Account, *, now: datetime, give_up_at: float | None = None) -> bool:
     """Do one bounded round of the flatten; True once two reads two seconds apart showed neither position nor order.
 
+    What is open is closed before anything is booked; while the executions cannot be read the flatten goes on.
     give_up_at   monotonic time after which no further request is sent to the venue in this round
     """
     account.refresh_from_db()
@@ -102,14 +104,16 @@ def flatten(account: Account, *, now: datetime, give_up_at: float | None = None)
         for order in _open_orders(account).filter(role__in=(Role.ENTRY, Role.EXTERNAL)):
             _cancel_now(order, now)
         reading = snapshots.read(account, max_age=0.0, now=now, lane=Lane.STOP)
-        reconciliation.apply_orders_and_fills(account, reading, now=now, lane=Lane.STOP)
         for report in reading.positions:
             if give_up_at is None or time.monotonic() < give_up_at:
                 _close(account, report, now)
+        with suppress(snapshots.ExecutionsUnread):
+            reconciliation.apply_orders_and_fills(account, reading, now=now, lane=Lane.STOP)
         held = {report.contract_id for report in reading.positions}
         for order in _open_orders(account).exclude(contract__broker_contract_id__in=held):
             _cancel_now(order, now)
-        if reading.positions or reading.orders or _open_orders(account).exclude(status=OrderStatus.SUSPENDED).exists():
+        open_ = _open_orders(account).exclude(status=OrderStatus.SUSPENDED)
+        if reading.fills_failed or reading.positions or reading.orders or open_.exists():
             Account.objects.filter(pk=account.pk).update(flat_seen_at=None)
             return False
         return _seen_flat(account, now)
