@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 from django.db import connection
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from brokers.base import BrokerError, FillReport, Lane, OrderReport, PositionReport, ReadFailed
@@ -20,7 +21,7 @@ from tradingbot.operations import leases, venues
 log = logging.getLogger(__name__)
 
 _LEASE = 20.0
-_WAIT = 3.0
+_WAIT, _SHORT_WAIT = 3.0, 1.0  # for another process's reading; the short one where a stop or a close depends on it
 _OVERLAP = timedelta(minutes=5)
 _FILLS_HOLD = timedelta(seconds=30)  # machine time for which fills need no reading while nothing else has changed
 _AT_VENUE = (OrderStatus.WORKING, OrderStatus.PARTIAL, OrderStatus.CANCEL_PENDING)
@@ -56,28 +57,30 @@ _encode = msgspec.msgpack.Encoder().encode
 def read(account: Account, *, max_age: float, now: datetime, lane: Lane = Lane.RECONCILE) -> Reading:
     """Return what the venue says of `account`, at most `max_age` machine seconds old.
 
-    Processes that ask together share one read. Raises ReadFailed or NotSent; a failed read is never an empty one. If
-    the executions alone cannot be read, the reading says so.
+    Processes that ask together share one read, but nobody waits long for another: who holds the lease may hang. Raises
+    ReadFailed or NotSent; a failed read is never an empty one. If the executions alone cannot be read, the reading says
+    so.
     """
     asked_at = machine_now()
     if stored := _stored(account, newer_than=asked_at - timedelta(seconds=max_age)):
         return stored
-    give_up = time.monotonic() + _WAIT
+    give_up = time.monotonic() + (_SHORT_WAIT if lane is Lane.STOP else _WAIT)
     while True:
         with leases.hold(f"snapshot:{account.pk}", seconds=_LEASE) as fence:
-            if fence is not None:
+            if fence is not None or time.monotonic() > give_up:
                 if stored := _stored(account, newer_than=asked_at - timedelta(seconds=max_age)):
                     return stored
-                return _read(account, fence, now, lane)
-        if time.monotonic() > give_up:
-            raise ReadFailed(f"{account}: another process has been reading it for {_WAIT:g} s")
+                return _read(account, now, lane)
         time.sleep(0.02)
         if stored := _stored(account, newer_than=asked_at - timedelta(seconds=max_age)):
             return stored
 
 
-def _read(account: Account, fence: int, now: datetime, lane: Lane) -> Reading:
-    """Read orders and positions, and executions unless nothing can have been executed since they were last read."""
+def _read(account: Account, now: datetime, lane: Lane) -> Reading:
+    """Read orders and positions, and executions unless nothing can have been executed since they were last read.
+
+    Stored is what began last: a reading that was overtaken replaces no newer one.
+    """
     broker = venues.connect(account.login)
     started_at = machine_now()
     venue_id = account.broker_account_id
@@ -97,8 +100,8 @@ def _read(account: Account, fence: int, now: datetime, lane: Lane) -> Reading:
             log.warning("%s: orders and positions were read, executions were not: %s", account, failed)
     reading = Reading(started_at, now, orders, fills, positions, fills_at, until, failed)
     Snapshot.objects.get_or_create(account=account)
-    Snapshot.objects.filter(account=account, fence__lt=fence).update(
-        started_at=started_at, market_at=now, fence=fence, data=_encode(reading)
+    Snapshot.objects.filter(Q(started_at=None) | Q(started_at__lt=started_at), account=account).update(
+        started_at=started_at, market_at=now, data=_encode(reading)
     )
     return reading
 

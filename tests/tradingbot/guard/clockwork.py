@@ -17,6 +17,8 @@ class Clockwork:
     def wait(self, seconds: float) -> None:
         self._at += seconds
 
+    sleep = wait
+
 
 class Running(Clockwork):
     """Goes on by itself, too, as PostgreSQL's does."""

@@ -20,7 +20,7 @@ from tests.tradingbot.guard.clockwork import Clockwork, Running
 from tests.tradingbot.operations.orders.desk import Desk
 from tests.tradingbot.operations.orders.test_exits import long_position
 from tradingbot.models import Account, Notification, Order, OrderEvent, Position, Snapshot
-from tradingbot.operations import orders, protection, reconciliation
+from tradingbot.operations import leases, orders, protection, reconciliation, snapshots
 from tradingbot.operations.guard import watching
 from tradingbot.operations.guard.clients import MemoryTokens, NeverEnters
 from tradingbot.operations.guard.watching import EXPOSED, GLANCE, LADDER, Watch
@@ -148,6 +148,21 @@ def test_a_missing_stop_is_replaced_while_the_executions_cannot_be_read(
     turn(watch, machine, seconds=60)
     assert watch.exposed
     assert sum(calls.values()) <= GUARD * 0.9
+
+
+def test_a_reader_that_hangs_holds_the_stop_check_up_for_a_second(
+    desk: Desk, machine: Clockwork, monkeypatch: pytest.MonkeyPatch
+):
+    entry = long_position(desk)
+    watch = Watch(desk.account.pk)
+    turn(watch, machine, seconds=4)
+    monkeypatch.setattr(snapshots, "time", machine)
+    assert leases.take(f"snapshot:{desk.account.pk}", seconds=20)
+    desk.broker.cancel(desk.account.broker_account_id, entry.legs.get(role=Role.STOP).broker_order_id)
+    began_at = machine.monotonic()
+    while Position.objects.get().unprotected_since is None:
+        assert machine.monotonic() - began_at < 4
+        machine.wait(watch.round())
 
 
 def watch_of_a_bare_position(desk: Desk) -> Watch:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from brokers.base import ReadFailed
+from brokers.base import Lane, PositionReport, ReadFailed
 from market.orders import OrderStatus, Role
+from tests.tradingbot.guard.clockwork import Clockwork
 from tests.tradingbot.operations.ledgers import go
 from tests.tradingbot.operations.orders.desk import Desk
 from tests.tradingbot.operations.orders.test_exits import flatten_until_done, long_position, waited
@@ -100,3 +101,19 @@ def test_executions_that_could_not_be_read_before_the_session_ended_are_booked_i
             go(desk, at)
             assert snapshots.read(desk.account, max_age=0, now=desk.now).fills_failed == "HTTP 500"
     assert reconciliation.check_fills(desk.account, now=desk.now, max_age=0) == 1
+
+
+def test_a_reading_that_was_overtaken_replaces_no_newer_one(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(snapshots, "time", Clockwork())
+    answer = desk.broker.positions
+
+    def hang(*args: Any, **options: Any) -> list[PositionReport]:
+        monkeypatch.setattr(desk.broker, "positions", answer)
+        newer.append(snapshots.read(desk.account, max_age=0, now=desk.now, lane=Lane.STOP))
+        return answer(*args, **options)
+
+    newer: list[snapshots.Reading] = []
+    monkeypatch.setattr(desk.broker, "positions", hang)
+    older = snapshots.read(desk.account, max_age=0, now=desk.now)
+    assert older.started_at < newer[0].started_at
+    assert snapshots.newest(desk.account) == newer[0]

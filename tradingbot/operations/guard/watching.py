@@ -137,7 +137,7 @@ class Watch:
         """Return whether the venue shows something else than before: by others' readings, else by one read of ours."""
         before = self._picture
         if before.orders is None or before.positions is None:
-            snapshots.read(account, max_age=0.0, now=now())
+            snapshots.read(account, max_age=0.0, now=now(), lane=Lane.STOP)
             return True
         if stored := snapshots.newest(account, max_age=period(EXPOSED)):
             shown = Picture(_orders(stored.orders), _positions(stored.positions))
