@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _LEGS, _SECOND, _CLOSE = timedelta(seconds=2), timedelta(seconds=6), timedelta(seconds=9)
 _UNSEEN = timedelta(seconds=6)  # an older fill says nothing about a stop that is missing now
+_LAG = timedelta(seconds=5)  # for which the venue's positions may be behind its fills
 _AT_VENUE = (OrderStatus.WORKING, OrderStatus.PARTIAL)
 _IN_DOUBT = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.CANCEL_PENDING, OrderStatus.GHOST)
 _STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
@@ -34,9 +35,9 @@ def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]
 
     The ladder, in machine time from the first sight of a position without a full stop, or from a new fill as much as
     2 s before that: 2 s, the time that a bracket's legs may take, a stop is placed; with an unknown outcome it is sent
-    again under its own tag; 6 s a second one; 9 s the position is closed. Too many stops: the surplus is cancelled at
-    once. Positions in which no entry of ours has contracts left are reported. While the ladder runs the venue is always
-    asked anew.
+    again under its own tag; 6 s a second one; 9 s the position is closed. Too many stops, or legs without a position:
+    they are cancelled at once, or after 5 s if our own fills say that the position is there. Positions in which no
+    entry of ours has contracts left are reported. While the ladder runs the venue is always asked anew.
     """
     climbing = Position.objects.filter(account=account, unprotected_since__isnull=False).exists()
     asked_at = time.monotonic()
@@ -52,8 +53,9 @@ def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]
     ):
         position = shown.get(contract.broker_contract_id)
         working = [o for o in reading.orders if o.contract_id == contract.broker_contract_id and o.status in _AT_VENUE]
+        lags = _lags(account, contract, 0 if position is None else position.quantity)
         if position is None:
-            done += _cancel_orphans(account, contract, working, now)
+            done += [] if lags else _cancel_orphans(account, contract, working, now)
             continue
         stops = covering(position, working, entries)
         covered = sum(o.quantity - o.filled for o in stops)
@@ -61,13 +63,13 @@ def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]
             done += _repair(account, contract, position, reading, abs(position.quantity) - covered, now)
         else:
             Position.objects.filter(account=account, contract=contract).update(unprotected_since=None)
-            surplus = covered - abs(position.quantity)
+            surplus = 0 if lags else covered - abs(position.quantity)
             done += _cancel_surplus(account, stops, surplus, now)
             if surplus:
                 orders.fit(account, contract, now=now)  # a stop that is too large is made smaller, not cancelled
-    Position.objects.filter(account=account, unprotected_since__isnull=False).exclude(
-        contract__broker_contract_id__in=shown
-    ).update(unprotected_since=None)
+    closed = Position.objects.filter(account=account).exclude(contract__broker_contract_id__in=shown)
+    closed.filter(unprotected_since__isnull=False).update(unprotected_since=None)
+    closed.filter(quantity=0, differs_since__isnull=False).update(differs_since=None)
     return done
 
 
@@ -106,6 +108,19 @@ def covering(position: PositionReport, orders_: Iterable[OrderReport], entries: 
         and order.status in _AT_VENUE
         and order.id not in entries
     ]
+
+
+def _lags(account: Account, contract: Contract, shown: int) -> bool:
+    """Return whether our fills make a larger position than the venue shows, since a moment ago.
+
+    A list that is behind looks like a close, but for a close that we have just asked for.
+    """
+    row = Position.objects.filter(account=account, contract=contract)
+    row.filter(quantity=shown, differs_since__isnull=False).update(differs_since=None)
+    larger = row.exclude(quantity__range=(-abs(shown), abs(shown)))
+    larger.update(differs_since=Coalesce("differs_since", Now()))
+    since = larger.filter(differs_since__gt=Now() - _LAG)
+    return since.exclude(close_sent_at__gt=Now() - closes.IN_FLIGHT).exists()
 
 
 def _entries_at_venue(account: Account, reading: Reading) -> set[int]:

@@ -85,6 +85,21 @@ def test_nine_seconds_without_a_stop_close_the_position(desk: Desk, alone: Alone
     assert acts(alone) == [("close", "taken"), ("cancel", "taken")]
 
 
+def test_legs_are_left_over_when_two_rounds_show_no_position(desk: Desk, alone: Alone, machine: Clockwork, monkeypatch):
+    long_position(desk)
+    plan = learn(desk.account, now=desk.now)
+    with monkeypatch.context() as lagging:
+        lagging.setattr(desk.broker, "positions", lambda account_id, **_: [])
+        alone.round(plan, now=desk.now)
+    alone.round(plan, now=desk.now)
+    assert acts(alone) == []
+    desk.broker.close(desk.account.broker_account_id, desk.contract.broker_contract_id)  # by hand
+    alone.round(plan, now=desk.now)
+    assert acts(alone) == []
+    alone.round(plan, now=desk.now)
+    assert acts(alone) == [("cancel", "taken")] * 2
+
+
 def test_a_position_that_is_not_ours_is_left_until_the_flat_time(desk: Desk, alone: Alone, machine: Clockwork):
     entry = long_position(desk)
     plan = learn(desk.account, now=desk.now)

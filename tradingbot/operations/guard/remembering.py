@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -70,6 +70,7 @@ class Alone:
     _bare_since: dict[str, float] = field(default_factory=dict)
     _closed_at: dict[str, float] = field(default_factory=dict)
     _cancelled_at: dict[int, float] = field(default_factory=dict)
+    _left_over: frozenset[int] = frozenset()
     _closed_last: float = float("-inf")
     _flat_since: float | None = None
     _said_flat: bool = False
@@ -84,6 +85,7 @@ class Alone:
         self._bare_since.clear()
         self._closed_at.clear()
         self._cancelled_at.clear()
+        self._left_over = frozenset()
         self._flat_since, self._said_flat = None, False
 
     def round(self, plan: Plan, *, now: datetime) -> None:
@@ -132,16 +134,29 @@ class Alone:
         for key, position in bare.items():
             if time.monotonic() - self._bare_since[key] >= STOP_MISSING:
                 self._close(plan, broker, position, "no stop of its full size for 9 s", now)
-        held = {position.contract_id for position in positions}
-        for report in orders:
-            known = plan.orders.get(report.id)
-            left_over = report.contract_id not in held and report.status is not OrderStatus.SUSPENDED
-            if left_over and known is not None and known.role in (Role.STOP, Role.TARGET):
+        self._cancel_left_over(plan, broker, orders, {position.contract_id for position in positions}, now)
+
+    def _cancel_left_over(
+        self, plan: Plan, broker: Broker, orders: list[OrderReport], held: Collection[str], now: datetime
+    ) -> None:
+        """Cancel legs without a position: seen by two rounds, as the list may be behind, or closed by us just now."""
+        legs = {number for number, known in plan.orders.items() if known.role in (Role.STOP, Role.TARGET)}
+        left_over = [
+            report
+            for report in orders
+            if report.id in legs and report.contract_id not in held and report.status is not OrderStatus.SUSPENDED
+        ]
+        for report in left_over:
+            if report.id in self._left_over or self._closes(report.contract_id):
                 self._cancel(plan, broker, report, "its position is closed", now)
+        self._left_over = frozenset(report.id for report in left_over)
+
+    def _closes(self, contract_id: str) -> bool:
+        return time.monotonic() - self._closed_at.get(contract_id, float("-inf")) < _CLOSE_IN_FLIGHT
 
     def _close(self, plan: Plan, broker: Broker, position: PositionReport, why: str, now: datetime) -> None:
         """Close a position unless a close of ours is in flight: two closes can flip it."""
-        if time.monotonic() - self._closed_at.get(position.contract_id, float("-inf")) < _CLOSE_IN_FLIGHT:
+        if self._closes(position.contract_id):
             return
         self._closed_at[position.contract_id] = self._closed_last = time.monotonic()
         outcome = _outcome(lambda: broker.close(plan.broker_account_id, position.contract_id))

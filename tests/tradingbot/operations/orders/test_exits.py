@@ -195,6 +195,54 @@ def test_surplus_stops_are_cancelled_at_once(desk: Desk) -> None:
     assert second.status == OrderStatus.CANCELLED
 
 
+def test_a_list_of_positions_that_lags_behind_the_fill_costs_no_leg(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_position(desk)
+    with monkeypatch.context() as lagging:
+        lagging.setattr(desk.broker, "positions", lambda account_id, **_: [])
+        for _ in range(2):
+            assert protection.check(desk.account, now=desk.now, max_age=0) == []
+    assert legs_at_venue(desk) == 2
+    assert protection.check(desk.account, now=desk.now, max_age=0) == []
+    assert Position.objects.get().differs_since is None
+
+
+def test_a_list_of_positions_that_lags_behind_the_second_lot_costs_no_stop(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_position(desk)
+    before = desk.broker.positions(desk.account.broker_account_id)
+    long_position(desk)
+    with monkeypatch.context() as lagging:
+        lagging.setattr(desk.broker, "positions", lambda account_id, **_: before)
+        assert protection.check(desk.account, now=desk.now, max_age=0) == []
+    assert legs_at_venue(desk) == 4
+
+
+@pytest.mark.parametrize("booked", [True, False])
+def test_legs_without_their_position_are_cancelled_once_the_close_is_booked_or_after_five_seconds(
+    desk: Desk, booked: bool
+) -> None:
+    long_position(desk)
+    desk.broker.close(desk.account.broker_account_id, desk.contract.broker_contract_id)  # by hand; the legs are left
+    protection.check(desk.account, now=desk.now, max_age=0)
+    assert legs_at_venue(desk) == 2
+    if booked:
+        reconciliation.check_fills(desk.account, now=desk.now, max_age=0)
+    else:
+        Position.objects.update(differs_since=Now() - timedelta(seconds=5))
+    protection.check(desk.account, now=desk.now, max_age=0)
+    assert legs_at_venue(desk) == 0
+    assert (Position.objects.get().differs_since is None) is booked
+
+
+def legs_at_venue(desk: Desk) -> int:
+    """Return how many orders with a stop's or a target's tag work at the venue."""
+    reports = desk.broker.orders_in_flight(desk.account.broker_account_id)
+    return sum(report.status is OrderStatus.WORKING and (report.tag or "")[-3:] in ("-SL", "-TP") for report in reports)
+
+
 def test_partial_entry_fills_are_booked_and_protected(db: None) -> None:
     desk = Desk.open(behaviour=Behaviour(segments=1, partial=1))
     buy, _ = desk.send(desk.pair())
