@@ -63,9 +63,8 @@ def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]
             done += _repair(account, contract, position, reading, abs(position.quantity) - covered, now)
         else:
             Position.objects.filter(account=account, contract=contract).update(unprotected_since=None)
-            surplus = 0 if lags else covered - abs(position.quantity)
-            done += _cancel_surplus(account, stops, surplus, now)
-            if surplus:
+            if covered > abs(position.quantity) and not lags:
+                done += _cancel_surplus(account, stops, abs(position.quantity), now)
                 orders.fit(account, contract, now=now)  # a stop that is too large is made smaller, not cancelled
     closed = Position.objects.filter(account=account).exclude(contract__broker_contract_id__in=shown)
     closed.filter(unprotected_since__isnull=False).update(unprotected_since=None)
@@ -294,7 +293,19 @@ def _close(account: Account, position: Position, now: datetime) -> str:
     return f"{symbol}: position closed, no stop could be confirmed"
 
 
-def _cancel_surplus(account: Account, stops: list[OrderReport], surplus: int, now: datetime) -> list[str]:
+def _cancel_surplus(account: Account, stops: list[OrderReport], held: int, now: datetime) -> list[str]:
+    """Cancel the newest of the stops that `held` contracts do not need.
+
+    They are read again: one that filled after they were read has made the position smaller, and none is too many.
+    """
+    try:
+        shown = venues.connect(account.login).orders_in_flight(account.broker_account_id, lane=Lane.STOP)
+    except BrokerError as error:
+        log.warning("%s: more stops than position, not read again: %s", account, error)
+        return []
+    known = {report.id for report in stops}
+    stops = [report for report in shown if report.id in known and report.status in _AT_VENUE]
+    surplus = sum(report.quantity - report.filled for report in stops) - held
     done = []
     for report in sorted(stops, key=lambda o: (o.created_at, o.id), reverse=True):
         size = report.quantity - report.filled

@@ -10,15 +10,16 @@ from uuid import uuid4
 import pytest
 from django.db.models.functions import Now
 
-from brokers.base import Lane, PlaceOrder
+from brokers.base import Lane, PlaceOrder, PositionReport
 from brokers.simulated.behaviour import Behaviour
+from brokers.simulated.faults_events import Fill
 from brokers.simulated.tickets import OneOrder
 from market.orders import OrderStatus, OrderType, Role, Side
 from market.plans import Management
 from risk.gate import EntryRequest, EntrySide
-from tests.tradingbot.operations.orders.desk import PRICE, Desk
+from tests.tradingbot.operations.orders.desk import PRICE, START, Desk
 from tradingbot.models import Account, Decision, Notification, Order, Outcome, Position, Trade, TradingState
-from tradingbot.operations import bars, orders, protection, reconciliation, snapshots
+from tradingbot.operations import bars, fills, orders, protection, reconciliation, snapshots
 from tradingbot.operations.orders import sweeping
 
 
@@ -218,6 +219,26 @@ def test_a_list_of_positions_that_lags_behind_the_second_lot_costs_no_stop(
         lagging.setattr(desk.broker, "positions", lambda account_id, **_: before)
         assert protection.check(desk.account, now=desk.now, max_age=0) == []
     assert legs_at_venue(desk) == 4
+
+
+@pytest.mark.parametrize("booked", [True, False])
+def test_a_stop_that_fills_between_the_two_reads_costs_the_other_lot_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, booked: bool
+) -> None:
+    first, second = (long_position(desk).legs.get(role=Role.STOP) for _ in range(2))
+    answer = desk.broker.positions
+
+    def fills_meanwhile(account_id: int, **options: Lane) -> list[PositionReport]:
+        monkeypatch.setattr(desk.broker, "positions", answer)
+        desk.venue.happen(Fill(order_id=first.broker_order_id), desk.now)
+        if booked:  # by the stream
+            *_, exit_ = desk.broker.fills(account_id, START, desk.now)
+            assert fills.record(desk.account, exit_, now=desk.now)
+        return answer(account_id, **options)
+
+    monkeypatch.setattr(desk.broker, "positions", fills_meanwhile)
+    assert protection.check(desk.account, now=desk.now, max_age=0) == []
+    assert second.broker_order_id in {o.id for o in desk.broker.orders_in_flight(desk.account.broker_account_id)}
 
 
 @pytest.mark.parametrize("booked", [True, False])
