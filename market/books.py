@@ -13,7 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from market.orders import Side
-from market.positions import Execution, Piece, RoundTurn, in_order, round_turn
+from market.positions import Execution, Piece, RoundTurn, at_average, in_order, round_turn
 
 BY_HAND = 0
 """Owner of what no strategy did: entries that a person typed, and what ownerless fills open."""
@@ -45,11 +45,13 @@ class OwnedTurn:
 class Books:
     """Round turns in the order in which they closed, open contracts by owner (signed), and what is finished.
 
+    averages  price of the open contracts by owner: of those that are left first in, first out
     settled   so many executions, the oldest, are closed for good: nothing was open where their session ended
     """
 
     trades: tuple[OwnedTurn, ...]
     quantities: dict[int, int]
+    averages: dict[int, Decimal]
     settled: int
 
 
@@ -74,7 +76,7 @@ def keep(executions: Iterable[Owned], *, ended: date | None = None) -> Books:
         desk.fill(owned)
     if ordered and ended is not None and ordered[-1].session <= ended:
         desk.cross(ordered[-1])
-    return Books(tuple(desk.trades), desk.quantities, settled)
+    return Books(tuple(desk.trades), desk.quantities, desk.averages, settled)
 
 
 def owed_by_venue(executions: Iterable[Execution], point_value: Decimal) -> Decimal:
@@ -83,19 +85,9 @@ def owed_by_venue(executions: Iterable[Execution], point_value: Decimal) -> Deci
     A venue realises against the average price, we first in, first out: before the position is flat again the two
     differ. The costs of what is open are paid. Source: the venue's profit of a closing trade, "against the average".
     """
-    held, average, cash = 0, Decimal(0), Decimal(0)
-    for one in in_order(executions, lambda execution: execution):
-        cash -= one.fees + one.commissions
-        opened = one.quantity
-        if held * one.side < 0:
-            closed = min(abs(held), one.quantity)
-            cash += (one.price - average) * closed * -one.side * point_value
-            opened -= closed
-            held += one.side * closed
-        if opened:
-            average = (average * abs(held) + one.price * opened) / (abs(held) + opened) if held else one.price
-            held += one.side * opened
-    return cash
+    executions = list(executions)
+    costs = sum((one.fees + one.commissions for one in executions), Decimal(0))
+    return at_average(executions).points * point_value - costs
 
 
 @dataclass(slots=True)
@@ -112,6 +104,14 @@ class _Desk:
     @property
     def quantities(self) -> dict[int, int]:
         return {owner: sum(_signed(lot) for lot in lots) for owner, lots in self.lots.items() if lots}
+
+    @property
+    def averages(self) -> dict[int, Decimal]:
+        return {
+            owner: sum((lot.left * lot.execution.price for lot in lots), Decimal(0)) / sum(lot.left for lot in lots)
+            for owner, lots in self.lots.items()
+            if lots
+        }
 
     @property
     def net(self) -> int:

@@ -61,7 +61,7 @@ class RoundTurn:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What the fills add up to: signed `quantity`, size-weighted `average_price` (0 when flat), closed round turns."""
+    """What the fills add up to: signed `quantity`, the venue's `average_price` (0 when flat), closed round turns."""
 
     quantity: int
     average_price: Decimal
@@ -75,9 +75,10 @@ def book(executions: Iterable[Execution]) -> Book:
     Costs are split by contracts, to the cent, and sum exactly: the last piece of a fill takes the rest. The costs of
     contracts that are still open are in no trade yet. Raises ValueError for two executions with one id.
     """
+    executions = in_order(executions, lambda execution: execution)
     lots: deque[Piece] = deque()
     trades: list[RoundTurn] = []
-    for execution in in_order(executions, lambda execution: execution):
+    for execution in executions:
         rest = Piece(execution)
         while rest.left and lots and lots[0].execution.side is not execution.side:
             trades.append(round_turn(lots[0], rest))
@@ -85,14 +86,41 @@ def book(executions: Iterable[Execution]) -> Book:
                 lots.popleft()
         if rest.left:
             lots.append(rest)
-    size = sum(lot.left for lot in lots)
-    value = sum((lot.left * lot.execution.price for lot in lots), Decimal(0))
+    kept = at_average(executions)
     return Book(
-        quantity=size * lots[0].execution.side if lots else 0,
-        average_price=value / size if size else Decimal(0),
+        quantity=kept.quantity,
+        average_price=kept.average_price,
         trades=tuple(trades),
         open_lots=tuple((lot.execution.id, lot.left, lot.execution.price) for lot in lots),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class AtAverage:
+    """A position as the venue keeps it: signed `quantity`, size-weighted `average_price` of what was opened (0 when
+    flat), and what closing has realised against it: `points` times contracts, before costs.
+    """
+
+    quantity: int = 0
+    average_price: Decimal = Decimal(0)
+    points: Decimal = Decimal(0)
+
+
+def at_average(executions: Iterable[Execution]) -> AtAverage:
+    """Return the position that `executions` make where closing leaves the average of the rest as it is.
+
+    Its cash and its open profit belong together: the open profit of contracts first in, first out, goes with our trades
+    alone. A fill larger than the position opens the rest at its price. Raises ValueError as `book`.
+    """
+    held, average, points = 0, Decimal(0), Decimal(0)
+    for one in in_order(executions, lambda execution: execution):
+        closed = min(abs(held), one.quantity) if held * one.side < 0 else 0
+        points += (one.price - average) * closed * -one.side
+        held += one.side * closed
+        if opened := one.quantity - closed:
+            average = (average * abs(held) + one.price * opened) / (abs(held) + opened)
+            held += one.side * opened
+    return AtAverage(held, average if held else Decimal(0), points)
 
 
 def in_order(items: Iterable[_Any], execution_of: Callable[[_Any], Execution]) -> list[_Any]:

@@ -83,7 +83,10 @@ def test_books_equal_slips_of_paper_to_the_cent(fills):
 def test_with_one_owner_the_books_are_the_accounts_own(fills):
     fills = [Owned(one.execution, ANNA, FIRST) for one in fills]
     whole = book(one.execution for one in fills)
-    assert tuple(one.turn for one in keep(fills).trades) == whole.trades
+    kept = keep(fills)
+    assert tuple(one.turn for one in kept.trades) == whole.trades
+    worth = sum((quantity * price for _, quantity, price in whole.open_lots), D(0))
+    assert kept.averages == ({ANNA: worth / abs(whole.quantity)} if whole.quantity else {})
 
 
 @settings(deadline=None)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from market.books import owed_by_venue
 from market.orders import Side
 from market.positions import Book, Execution, book
 
@@ -50,7 +52,7 @@ def test_a_round_turn_carries_the_costs_of_both_fills():
 def test_the_oldest_contracts_are_closed_first():
     result = book([fill(1, Side.SELL, 1, "100"), fill(2, Side.SELL, 2, "110"), fill(3, Side.BUY, 2, "90")])
     assert [(t.entry_id, t.quantity, t.gross(POINT)) for t in result.trades] == [(1, 1, 20), (2, 1, 40)]
-    assert (result.quantity, result.average_price, result.open_lots) == (-1, Decimal(110), ((2, 1, Decimal(110)),))
+    assert (result.quantity, result.open_lots) == (-1, ((2, 1, Decimal(110)),))
 
 
 def test_a_larger_fill_flips_the_position():
@@ -66,6 +68,13 @@ def test_costs_are_split_by_contracts_and_the_last_piece_takes_the_rest():
 
 def test_the_average_is_weighted_by_size():
     assert book([fill(1, Side.BUY, 3, "100"), fill(2, Side.BUY, 1, "104")]).average_price == Decimal(101)
+
+
+def test_what_is_closed_does_not_move_the_average():
+    opened = [fill(1, Side.BUY, 10, "21100"), fill(2, Side.BUY, 10, "21000")]
+    assert book([*opened, fill(3, Side.SELL, 10, "21000")]).average_price == Decimal(21_050)
+    flipped = [*opened, fill(3, Side.SELL, 25, "21000"), fill(4, Side.SELL, 5, "20900")]
+    assert book(flipped).average_price == Decimal(20_950)
 
 
 def test_a_fill_given_twice_is_refused():
@@ -106,6 +115,16 @@ def test_profit_is_the_cash_that_flowed(fills):
     result = book(fills)
     assert sum((trade.net(POINT) for trade in result.trades), Decimal(0)) == cash
     assert sum((trade.fees for trade in result.trades), Decimal(0)) == sum((one.fees for one in fills), Decimal(0))
+
+
+@given(executions(), st.integers(79_000, 81_000))
+def test_the_cash_of_the_venue_and_the_open_profit_are_what_the_account_is_worth(fills, ticks):
+    """Dollars at any price: what flowed for the contracts, and what those that are held would bring now."""
+    price, held = Decimal(ticks) / 4, book(fills)
+    free = [replace(one, fees=Decimal(0), commissions=Decimal(0)) for one in fills]
+    open_profit = (price - held.average_price) * held.quantity * POINT
+    worth = sum(((price - one.price) * one.side * one.quantity * POINT for one in fills), Decimal(0))
+    assert abs(owed_by_venue(free, POINT) + open_profit - worth) < Decimal("1e-15")
 
 
 @given(executions(), st.integers(0, 12))

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from market.books import keep
 from market.orders import LIVE, Role, Side
 from risk.exposures import Exposure
 from risk.strategies import StrategyLimits, StrategyState
-from tradingbot.models import Strategy
-from tradingbot.operations import statements
+from tradingbot.models import Position, Strategy
+from tradingbot.operations import statements, trades
 from tradingbot.operations.books import LiveOrder, OpenPosition, stop_ticks
 
 
@@ -42,7 +43,8 @@ def strategy_state(
     if limits == StrategyLimits(cooldown=limits.cooldown):
         return StrategyState(limits)
     mine = [order for order in orders if order.strategy_id == strategy.pk]
-    held = {position.contract_id: position for position in positions}
+    stopped = {order.contract_id for order in mine if order.role == Role.STOP}
+    held = {item.contract_id: _own(strategy, item) for item in positions if item.contract_id in stopped}
     done = results(strategy, trade_date=trade_date)
     return StrategyState(
         limits=limits,
@@ -109,6 +111,13 @@ def _group(order: LiveOrder) -> object:
     """Return what makes an entry and its stop, and the two sides of a pair, one position."""
     entry = order.parent if order.role == Role.STOP and order.parent is not None else order
     return entry.oco_group or entry.pk
+
+
+def _own(strategy: Strategy, position: OpenPosition) -> OpenPosition:
+    """Return the position at the price of the strategy's own open contracts: its closed trades leave those."""
+    row = Position.objects.get(account=strategy.account_id, contract=position.contract_id)
+    averages = keep(booked.owned for booked in trades.unsettled(row)).averages
+    return position._replace(average_price=averages.get(strategy.pk, position.average_price))
 
 
 def _exposures(orders: Iterable[LiveOrder], held: dict[int, OpenPosition]) -> Iterable[Exposure]:

@@ -149,6 +149,27 @@ def test_open_loss_counts_and_a_loss_booked_since_the_balance_was_read_too(desk)
     assert closed.equity <= 50_000 - D("63.66")
 
 
+def test_a_position_closed_in_part_is_worth_what_the_venue_leaves_of_it(desk):
+    """Ten bought at +100 points, ten at 0, ten sold at 0: each half lost 1,000 dollars, one of them realised."""
+    for side, at in ((Side.BUY, 400), (Side.BUY, 0), (Side.SELL, 0)):
+        desk.minute(at, at, at, at)
+        order = PlaceOrder(
+            account_id=desk.account.broker_account_id,
+            contract_id=desk.contract.broker_contract_id,
+            tag=f"hand-{desk.now}",
+            side=side,
+            type=OrderType.MARKET,
+            quantity=10,
+        )
+        desk.broker.place(order)
+    desk.minute(0, 0, 0, 0)
+    reconciliation.reconcile(desk.account, now=desk.now, max_age=0)
+    desk.look()
+    (position,) = desk.broker.positions(desk.account.broker_account_id)
+    assert Position.objects.get().average_price == position.average_price == D(21050)
+    assert state(desk).equity == 48_000 - 30 * D("0.61")
+
+
 def test_a_price_that_is_missing_makes_the_equity_unknown(desk):
     fill_buy(desk)
     desk.contract.days.all().delete()

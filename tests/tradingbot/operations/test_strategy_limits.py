@@ -13,7 +13,7 @@ from market.orders import OrderStatus, OrderType, Role, Side
 from risk.gate import EntryRequest, EntrySide
 from tests.tradingbot.operations.orders.desk import PRICE, Desk
 from tradingbot.models import Notification, Order, StateChange, Strategy, Trade
-from tradingbot.operations import strategy_states, strategy_watch, venues
+from tradingbot.operations import books, strategy_states, strategy_watch, venues
 
 
 @pytest.fixture
@@ -109,6 +109,29 @@ def test_its_own_open_risk_counts_against_its_daily_loss_and_anothers_does_not(d
     assert (fits["ok"], fits["value"]) == (False, "-$100.88")
     Order.objects.update(strategy=None)
     assert desk.pair(quantity=1, up=60, down=-60).code == "allowed"
+
+
+def test_what_it_holds_is_worth_at_its_stop_what_its_closed_trades_leave(desk: Desk):
+    """Bought at 0 and at +40, the second stopped at +20: at the first one's stop, -40, the day has lost 60 ticks."""
+    allow(desk, daily_loss_dollars=100)
+    for price, stop in ((0, 40), (40, 20)):
+        desk.minute(price, price, price, price)
+        side = EntrySide(Side.BUY, OrderType.MARKET, None, stop, None)
+        desk.send(desk.ask(EntryRequest(desk.spec, 1, (side,), reference=PRICE + price)))
+        desk.minute(price, price, price, price)
+        desk.settle()
+        desk.look()
+    desk.minute(40, 40, 20, 20)
+    desk.settle()
+    turn = Trade.objects.get()
+    mine = strategy_states.strategy_state(
+        desk.strategy,
+        trade_date=desk.now.date(),
+        orders=books.live_orders(desk.account.pk),
+        positions=books.open_positions(desk.account.pk),
+    )
+    (open_,) = mine.exposures
+    assert (open_.quantity, turn.points / desk.spec.tick_size - (open_.stop_ticks or 0)) == (1, -60)
 
 
 def test_a_loss_in_the_session_stops_it_until_the_next_and_a_drawdown_until_a_person(desk: Desk):
