@@ -83,6 +83,17 @@ def consistency(rules: Parameters, cycle: Cycle) -> Path | None:
     return _path("consistency", rules, cycle, rules.consistency_payout_cap, missing)
 
 
+def is_possible(rules: Parameters, amount: Decimal, *, before: Decimal) -> bool:
+    """Return whether `amount` dollars can have been paid out of the balance `before`; False without payouts.
+
+    Not less than the least, no more than there was, and the share of the balance was as much as the least. The share is
+    no bound of the amount: what was traded between request and payment may have moved the balance.
+    """
+    if rules.payout_minimum is None or rules.payout_share is None:
+        return False
+    return rules.payout_minimum <= amount <= before and before * rules.payout_share >= rules.payout_minimum
+
+
 def _path(name: str, rules: Parameters, cycle: Cycle, cap: Decimal, missing: list[str]) -> Path:
     """Return the path with its amount; the caps are double where the Daily Loss Limit was chosen."""
     share, least = rules.payout_share or Decimal(0), rules.payout_minimum or Decimal(0)

@@ -14,8 +14,8 @@ from django.db.models import F, Sum
 from brokers.base import BrokerError, FillReport
 from market.books import keep, owed_by_venue
 from market.sessions import regular_session, trade_date_of
-from tradingbot.models import Account, AccountingDifference, Balance, Fill, Position, Stage, Trade
-from tradingbot.operations import notifications, trades, venues
+from tradingbot.models import Account, AccountingDifference, Balance, Fill, Position, Trade
+from tradingbot.operations import notifications, payouts, trades, venues
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def compare(closing: Balance, *, now: datetime) -> AccountingDifference | None:
     if anchor is None:
         return None
     expected, seen = booked - anchor.booked, closing.balance - anchor.balance
-    gap = _cents(seen - expected)
+    gap = _cents(seen + payouts.between(account, anchor.session_date, day) - expected)
     if abs(gap) == _CENT and (booked % _CENT or anchor.booked % _CENT):
         gap = Decimal(0)  # ticks that are worth fractions of a cent: the venue tells whole cents
     open_ = AccountingDifference.objects.filter(account=account, closed_at=None, session_date__gt=anchor.session_date)
@@ -65,7 +65,7 @@ def compare(closing: Balance, *, now: datetime) -> AccountingDifference | None:
     rest = gap - sum(open_.exclude(session_date=day).values_list("difference", flat=True), Decimal(0))
     if not rest:
         return None
-    cause, detail = _cause(account, anchor.session_date, day, rest, now)
+    cause, detail = _cause(closing, anchor.session_date, rest, now)
     figures = {"at": now, "expected": _cents(expected), "seen": seen, "difference": rest, "cause": cause}
     with transaction.atomic():
         row, new = AccountingDifference.objects.get_or_create(
@@ -140,12 +140,14 @@ def _anchor(account: Account, day: date) -> Anchor | None:
         return replace(began, booked=began.booked - first.expected)
     if account.session_date == day and account.session_start_balance is not None:
         before = day - timedelta(days=1)
-        return Anchor(before, account.session_start_balance, booked_until(account, before))
+        paid = payouts.between(account, before, day)
+        return Anchor(before, account.session_start_balance + paid, booked_until(account, before))
     return None
 
 
-def _cause(account: Account, after: date, until: date, gap: Decimal, now: datetime) -> tuple[Cause, str]:
+def _cause(closing: Balance, after: date, gap: Decimal, now: datetime) -> tuple[Cause, str]:
     """Return what most likely explains a difference, and what speaks for it, in one sentence."""
+    account, until = closing.account, closing.session_date
     try:
         since = regular_session(after).closes_at
         reports = venues.connect(account.login).fills(account.broker_account_id, since, now)
@@ -161,7 +163,7 @@ def _cause(account: Account, after: date, until: date, gap: Decimal, now: dateti
         return Cause.VOIDED, f"voided: {', '.join(map(str, voided[:10]))}"
     if estimated := mine.filter(estimated=True).count():
         return Cause.COSTS, f"the venue did not tell the commissions of {estimated} execution(s): our table was taken"
-    if account.stage == Stage.EXPRESS and gap < 0:
+    if payouts.is_payout(account, -gap, before=closing.balance - gap, on=until):
         return Cause.PAYOUT, "all executions agree; money left an account from which the firm pays out"
     return Cause.ADJUSTMENT, f"all {len(executed)} execution(s) agree; ask the firm what it booked"
 

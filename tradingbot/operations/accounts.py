@@ -14,9 +14,9 @@ from django.db.models.functions import Now
 from brokers.base import AccountReport, BrokerError, FillReport
 from market.sessions import Session, firm_limit, regular_session, trade_date_of
 from risk import drawdown, rulebook
-from tradingbot.models import Account, Balance, CalendarDay, Contract, Login, Payout, Stage
+from tradingbot.models import Account, Balance, CalendarDay, Contract, Login, Stage
 from tradingbot.models.accounts import Venue
-from tradingbot.operations import costs, limits_watch, notifications, risk_states, rules, venues
+from tradingbot.operations import costs, limits_watch, notifications, payouts, risk_states, rules, venues
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +96,8 @@ def end_of_day(account: Account, *, now: datetime) -> Balance | None:
         balance = row.balance if trade_date_of(now) == ended.trade_date else None
         if row.session_date is not None and row.session_date > ended.trade_date:
             balance = row.session_start_balance
+            if balance is not None:
+                balance += payouts.between(row, ended.trade_date, row.session_date)
         if balance is None:
             return None
         if row.highest_eod_balance is not None:
@@ -291,32 +293,24 @@ def _results(fills: Sequence[FillReport]) -> list[tuple[date, Decimal]]:
 def _begin_session(
     account: Account, balance: Decimal, fills: Sequence[FillReport], today: date, now: datetime
 ) -> Decimal:
-    """Return what the session began with; the floor follows the days since the account was last read."""
+    """Return what the session began with; the floor follows the days since the account was last read.
+
+    Money that was paid out since the last of them left before this session: those days ended with it.
+    """
     results = _results(fills)
-    _, ended = drawdown.end_of_day_balances(balance, results, today=today)
+    closed = account.balances.filter(end_of_day=True, session_date__lt=today).order_by("-session_date").first()
     start = balance - sum((net for day, net in results if day >= today), Decimal(0))
     if account.highest_eod_balance is None:
         return start
-    highest = max(account.highest_eod_balance, start, *ended.values())
+    if closed is not None:
+        before = closed.balance + sum((net for day, net in results if closed.session_date < day < today), Decimal(0))
+        paid = payouts.between(account, closed.session_date, today)
+        if payouts.is_payout(account, before - paid - start, before=before - paid, on=today):
+            payouts.keep(account, before - paid - start, session_date=today, now=now)
+    _, counted = drawdown.end_of_day_balances(balance, results, today=today)
+    ended = {day: left + payouts.between(account, day, today) for day, left in counted.items()}
     _keep_ended(account, ended)
-    closed = account.balances.filter(end_of_day=True, session_date__lt=today).first()
-    if account.stage == Stage.EXPRESS and closed is not None and account.maximum_loss is not None:
-        since = sum((net for day, net in results if closed.session_date < day < today), Decimal(0))
-        paid_out = closed.balance + since - start
-        if paid_out > 0:  # from the first payout on the floor stands at the starting balance
-            highest = max(highest, (account.start_balance or Decimal(0)) + account.maximum_loss)
-            first = min((day for day in ended if day > closed.session_date), default=today)  # as `ended` counts it
-            Payout.objects.get_or_create(
-                account=account, session_date=first, defaults={"amount": paid_out, "seen_at": now}
-            )
-            notifications.notify(
-                "risk",
-                f"Payout seen: {account}",
-                account=account,
-                body=f"${paid_out:,.2f} left the account; its floor is fixed now.",
-                key=f"payout:{account.pk}:{today}",
-                now=now,
-            )
+    highest = max(account.highest_eod_balance, start, *ended.values())
     if highest != account.highest_eod_balance:
         account.highest_eod_balance = highest
         account.save(update_fields=["highest_eod_balance"])

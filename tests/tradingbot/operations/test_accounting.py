@@ -136,6 +136,19 @@ def test_a_payout_of_an_express_account_is_suspected_as_one(desk):
     assert open_differences() == [(THURSDAY, D(-300), "payout")]
 
 
+@pytest.mark.parametrize(("left", "unexplained"), [("300", []), ("12.34", [(THURSDAY, D("-12.34"), "adjustment")])])
+def test_a_payout_between_two_sessions_explains_the_balance_and_a_fee_does_not(desk, left, unexplained):
+    Account.objects.update(stage="express", start_balance=0)
+    desk.account.refresh_from_db()
+    traded(desk, 400)
+    end(desk)
+    desk.broker.paid = D(left)
+    begin(desk, THURSDAY)
+    traded(desk, 5)
+    end(desk, THURSDAY)
+    assert open_differences() == unexplained
+
+
 def test_a_fill_that_was_not_booked_is_named_and_explains_itself_when_it_is(desk):
     traded(desk, 25)
     hide_last(desk)

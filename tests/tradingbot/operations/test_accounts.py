@@ -18,6 +18,7 @@ from tradingbot.operations import accounts, limits_watch, risk_states, venues
 
 WEDNESDAY = date(2026, 11, 18)
 THURSDAY_MORNING = datetime(2026, 11, 19, 15, 0, tzinfo=UTC)
+FRIDAY_MORNING = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 AFTER_CLOSE = datetime(2026, 11, 18, 21, 15, tzinfo=UTC)  # 15:15 Chicago
 
 
@@ -228,6 +229,65 @@ def test_a_payout_fixes_the_floor_of_an_express_account(db):
     assert risk_states.floor_of(account) == 0
     assert Notification.objects.filter(title__startswith="Payout").count() == 1
     venues.forget()
+
+
+@pytest.fixture
+def express(db: None) -> Iterator[Desk]:
+    yield open_desk("50KXFA-V2-1", 0)
+    venues.forget()
+
+
+def ends_of_days(desk: Desk) -> dict[date, D]:
+    return dict(desk.account.balances.filter(end_of_day=True).values_list("session_date", "balance"))
+
+
+def test_a_payout_after_a_day_that_nobody_closed_leaves_that_day_what_it_was(express):
+    first = trade(express, 500)
+    go(express, AFTER_CLOSE)
+    accounts.end_of_day(express.account, now=express.now)
+    go(express, THURSDAY_MORNING)
+    refresh(express)
+    second = trade(express, 200)
+    express.broker.paid = D(500)
+    go(express, FRIDAY_MORNING)
+    account = refresh(express)
+    assert list(account.payouts.values_list("session_date", "amount")) == [(date(2026, 11, 20), 500)]
+    assert ends_of_days(express)[date(2026, 11, 19)] == first + second
+    assert risk_states.floor_of(account) == 0
+    assert account.session_start_balance == first + second - 500
+
+
+def test_a_late_end_of_day_does_not_take_a_payout_for_a_loss_of_its_day(express):
+    net = trade(express, 500)
+    express.broker.paid = D(500)
+    go(express, THURSDAY_MORNING)
+    refresh(express)
+    for _ in range(2):
+        assert accounts.end_of_day(express.account, now=express.now).balance == net
+    assert express.account.payouts.get().amount == 500
+
+
+@pytest.mark.parametrize(
+    ("points", "left"),
+    [
+        (-250, "12.34"),  # a data fee while the account has lost: the floor stands at -2,000
+        (-250, "200"),
+        (500, "124.99"),  # less than the least that is paid out
+        (124, "130"),  # of 246.78 dollars half is less than that, too
+        (500, "1000"),  # more than there was
+    ],
+)
+def test_money_that_cannot_be_a_payout_leaves_the_floor_where_it_is(express, points, left):
+    net = trade(express, points)
+    go(express, AFTER_CLOSE)
+    accounts.end_of_day(express.account, now=express.now)
+    floor = risk_states.floor_of(express.account)
+    express.broker.paid = D(left)
+    go(express, THURSDAY_MORNING)
+    account = refresh(express)
+    assert risk_states.floor_of(account) == floor == max(net, D(0)) - 2000
+    assert (account.trading_state, account.payouts.count()) == (TradingState.ACTIVE, 0)
+    assert account.session_start_balance == net - D(left)
 
 
 def test_the_daily_loss_limit_halts_until_the_next_session_and_flattens(db):
