@@ -14,7 +14,7 @@ from risk.gate import RiskState
 from risk.parameters import Parameters
 from tradingbot.clock import speed
 from tradingbot.models import Account, Balance, Contract, Order, Sharing, Stage, Strategy
-from tradingbot.operations import bars, books, rule_states, statements, strategy_states
+from tradingbot.operations import bars, books, payouts, rule_states, statements, strategy_states
 
 TOKEN_LASTS = 24 * 3600.0  # seconds of machine time
 _LATENCY = 5.0  # machine seconds that fetching and deciding may take on top of the age that prices may have
@@ -245,11 +245,11 @@ def _halted(strategy: Strategy | None, trade_date: date) -> str:
 
 
 def max_lots(account: Account, rules: Parameters | None, trade_date: date) -> Decimal | None:
-    """Return the account's limit, for an Express account not above what its last end of day allows."""
+    """Return the account's limit; an Express account's last end of day, less payouts since, may allow less."""
     if account.stage != Stage.EXPRESS or account.max_lots is None or rules is None:
         return account.max_lots  # without rules there are no entries
-    last = Balance.objects.filter(account=account, end_of_day=True, session_date__lt=trade_date).order_by(
-        "-session_date"
-    )
-    level = rulebook.lots(rules, last_eod=last.values_list("balance", flat=True).first())
+    ended = Balance.objects.filter(account=account, end_of_day=True, session_date__lt=trade_date)
+    last = ended.order_by("-session_date").first()
+    left = None if last is None else last.balance - payouts.between(account, last.session_date, trade_date)
+    level = rulebook.lots(rules, last_eod=left)
     return None if level is None else min(account.max_lots, level)

@@ -250,6 +250,16 @@ def test_an_express_account_may_hold_what_its_last_end_of_day_allows(db, last_eo
     venues.forget()
 
 
+@pytest.mark.parametrize(("days", "expected"), [(0, 3), (-1, 5), (1, 5)])
+def test_a_payout_since_the_last_end_of_day_lowers_what_an_express_account_may_hold(db, days, expected):
+    """The firm's example: 3,100 less 1,550 paid out leave 3 lots in the next session."""
+    desk = open_desk("50KXFA-V2-1", 0)
+    Balance.objects.filter(account=desk.account, end_of_day=True).update(balance=3100)
+    desk.account.payouts.create(session_date=desk.now.date() + timedelta(days=days), amount=1550, seen_at=desk.now)
+    assert state(desk).max_lots == expected
+    venues.forget()
+
+
 def test_a_state_without_limits_is_denied_by_the_gate(desk):
     for field, code in (("max_lots", Code.NO_SIZE_LIMIT), ("highest_eod_balance", Code.NO_LOSS_LIMIT)):
         Account.objects.update(**{field: None})
