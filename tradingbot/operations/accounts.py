@@ -62,7 +62,8 @@ def refresh(account: Account, *, now: datetime) -> None:
         row = Account.objects.select_for_update(of=("self",)).get(pk=account.pk)
         if begins:
             rules.apply(row, on=today, now=now)  # what holds from this day on
-            start = _begin_session(row, report.balance, before, today, now) if steady else None
+        if steady:  # otherwise the next read tries again, from the session that was read last
+            start = _begin_session(row, report.balance, before, today, now)
             Account.objects.filter(pk=row.pk).update(session_date=today, session_start_balance=start)
         Account.objects.filter(pk=row.pk).update(
             balance=report.balance,

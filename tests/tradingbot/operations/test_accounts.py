@@ -9,7 +9,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from brokers.base import AccountReport, ReadFailed
+from brokers.base import AccountReport, FillReport, ReadFailed
 from brokers.simulated.broker import SimulatedBroker
 from tests.tradingbot.operations.ledgers import go, open_desk, trade
 from tests.tradingbot.operations.orders.desk import START, Desk
@@ -229,6 +229,31 @@ def test_a_payout_fixes_the_floor_of_an_express_account(db):
     assert risk_states.floor_of(account) == 0
     assert Notification.objects.filter(title__startswith="Payout").count() == 1
     venues.forget()
+
+
+class Executing(SimulatedBroker):
+    """A venue that executes something between the reads of a moment: the second list of executions is longer."""
+
+    read = 0
+
+    def fills(self, *args, **options) -> list[FillReport]:
+        self.read += 1
+        found = super().fills(*args, **options)
+        return [*found, replace(found[-1], id=99)] if self.read == 2 else found
+
+
+def test_an_execution_during_the_first_read_of_a_session_loses_no_day_before_it(desk):
+    refresh(desk)
+    go(desk, THURSDAY_MORNING)
+    high = trade(desk, 500)
+    go(desk, FRIDAY_MORNING)
+    low = trade(desk, -300)
+    go(desk, datetime(2026, 11, 23, 15, 0, tzinfo=UTC))
+    venues.use(desk.account.login, Executing(desk.venue, lambda: desk.now))
+    for _ in range(2):
+        account = refresh(desk)
+    assert account.highest_eod_balance == 50_000 + high
+    assert (account.session_date, account.session_start_balance) == (date(2026, 11, 23), 50_000 + high + low)
 
 
 @pytest.fixture
