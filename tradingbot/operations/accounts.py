@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
 
 from brokers.base import AccountReport, BrokerError, FillReport
 from market.sessions import Session, firm_limit, regular_session, trade_date_of
-from risk import drawdown, rulebook
-from tradingbot.models import Account, Balance, CalendarDay, Contract, Login, Stage
+from risk import drawdown, limits, rulebook
+from tradingbot.models import Account, Balance, CalendarDay, Contract, Fill, Login, Stage
 from tradingbot.models.accounts import Venue
-from tradingbot.operations import costs, limits_watch, notifications, payouts, risk_states, rules, venues
+from tradingbot.operations import (
+    costs,
+    limits_watch,
+    notifications,
+    payouts,
+    reconciliation,
+    risk_states,
+    rules,
+    snapshots,
+    venues,
+)
 
 log = logging.getLogger(__name__)
 
 _HISTORY = timedelta(days=180)  # how far back executions are asked for when an account is first seen
 _BALANCE_EVERY = timedelta(minutes=1)
+_BALANCE_AGE = timedelta(seconds=limits.BALANCE_AGE)
+_AHEAD = timedelta(minutes=1)  # what is executed while we ask, by a clock of the venue that may be ahead of ours
 
 
 def discover(login: Login, *, now: datetime) -> list[Account]:
@@ -47,32 +59,36 @@ def discover(login: Login, *, now: datetime) -> list[Account]:
 def refresh(account: Account, *, now: datetime) -> None:
     """Read the account's balance, keep it, and act on the limits. Raises BrokerError if the venue cannot be read.
 
+    A balance is kept with the fills that made it: what was executed before it was read is booked first. One that does
+    not agree with them even then is kept when ours has become too old.
     The first read of a session also finds the balance that the session began with, from the executions since then.
     """
-    broker = venues.connect(account.login)
     today = trade_date_of(now)
     begins = account.session_date != today or account.session_start_balance is None
-    before = _executions(account, now) if begins else []
-    report = next((item for item in broker.accounts() if item.id == account.broker_account_id), None)
+    look = _look(account, now)
+    steady = False
+    if look.report is not None and (begins or not look.agrees):
+        if not look.agrees:
+            reconciliation.book_all(account, since=_unread_since(account, now), now=now)
+        before, look = look.executions, _look(account, now)
+        steady = before == look.executions  # nothing was executed around the read of the balance
+    report = look.report
     if report is None:
         _vanished(account, now)
         return
-    steady = begins and before == _executions(account, now)  # nothing was executed around the read of the balance
     with transaction.atomic():
         row = Account.objects.select_for_update(of=("self",)).get(pk=account.pk)
         if begins:
             rules.apply(row, on=today, now=now)  # what holds from this day on
-        if steady:  # otherwise the next read tries again, from the session that was read last
-            start = _begin_session(row, report.balance, before, today, now)
+        if begins and steady:  # otherwise the next read tries again, from the session that was read last
+            start = _begin_session(row, report.balance, look.executions, today, now)
             Account.objects.filter(pk=row.pk).update(session_date=today, session_start_balance=start)
-        Account.objects.filter(pk=row.pk).update(
-            balance=report.balance,
-            balance_at=now,
-            balance_read_at=Now(),
-            can_trade=report.can_trade and report.visible,
-        )
+        kept = look.agrees or row.balance_read_at is None or look.asked_at - row.balance_read_at > _BALANCE_AGE
+        figures = {"balance": report.balance, "balance_at": now, "balance_read_at": look.asked_at} if kept else {}
+        Account.objects.filter(pk=row.pk).update(can_trade=report.can_trade and report.visible, **figures)
         account.refresh_from_db()
-        _keep_balance(account, report.balance, now)
+        if kept:
+            _keep_balance(account, report.balance, now)
     limits_watch.check(account, now=now)
 
 
@@ -273,10 +289,39 @@ def _select(found: Sequence[Account]) -> None:
         first.save()
 
 
-def _executions(account: Account, now: datetime) -> list[FillReport]:
-    """Return what was executed since the session in which the account was last read began."""
-    since = regular_session(account.session_date or trade_date_of(now)).opens_at
-    return venues.connect(account.login).fills(account.broker_account_id, since, now)
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What the venue says of an account, None if it does not list it, and what was executed until after that.
+
+    asked_at   machine time before it was asked
+    agrees     everything executed was booked by then: the balance is of the same moment as our positions
+    """
+
+    asked_at: datetime
+    report: AccountReport | None
+    executions: list[FillReport]
+    agrees: bool
+
+
+def _look(account: Account, now: datetime) -> _Look:
+    """Read the balance, then what was executed since the session in which the account was last read began."""
+    broker, asked_at = venues.connect(account.login), snapshots.machine_now()
+    report = next((item for item in broker.accounts() if item.id == account.broker_account_id), None)
+    if report is None:
+        return _Look(asked_at, None, [], agrees=False)
+    executions = broker.fills(account.broker_account_id, _unread_since(account, now), now + _AHEAD)
+    known = Contract.objects.filter(venue=account.venue, broker_contract_id__in={one.contract_id for one in executions})
+    bookable = set(known.values_list("broker_contract_id", flat=True))
+    booked = Fill.objects.filter(
+        account=account, broker_trade_id__in=[one.id for one in executions], booked_at__lt=asked_at, voided=False
+    )
+    counted = {one.id for one in executions if not one.voided and one.contract_id in bookable}
+    return _Look(asked_at, report, executions, set(booked.values_list("broker_trade_id", flat=True)) == counted)
+
+
+def _unread_since(account: Account, now: datetime) -> datetime:
+    """Return when the session began in which the account was last read."""
+    return regular_session(account.session_date or trade_date_of(now)).opens_at
 
 
 def _results(fills: Sequence[FillReport]) -> list[tuple[date, Decimal]]:

@@ -19,13 +19,13 @@ _WARN_AT = (90, 70, 50)  # percent of a limit
 def check(account: Account, *, now: datetime, worth: risk_states.Worth | None = None) -> str:
     """Compare equity and the day's result with the limits; returns why it was stopped, empty if it was not.
 
-    worth   what it is worth; by default the balance as last read with open profit at the newest bars
+    worth   what it is worth; by default the balance with what was booked since, and open profit at the newest bars
     A limit of the firm that is reached halts the account and has it flattened: the maximum loss until a person resumes,
     the daily loss until the next session opens. A personal limit halts until then, and flattens if it is to. None of it
     needs the rulebook: the account's row has its limits.
     """
-    positions = list(account.positions.exclude(quantity=0, broker_quantity=0).select_related("contract"))
-    worth = worth or risk_states.worth_of(account, positions, trade_date=trade_date_of(now))
+    positions, moved = risk_states.holdings(account)
+    worth = worth or risk_states.worth_of(account, positions, trade_date=trade_date_of(now), moved=moved)
     floor = risk_states.floor_of(account)
     limit = account.daily_loss_limit
     until = None

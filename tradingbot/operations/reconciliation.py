@@ -59,10 +59,14 @@ def book_all(account: Account, *, since: datetime, now: datetime) -> int:
     """Read every execution since a time anew, book what is new or told differently; returns how many. Raises as above.
 
     A reading leaves executions out while nothing seems to have happened, and does not look back at older sessions.
+    Positions are compared as well.
     """
     reading = snapshots.read(account, max_age=0, now=now)
-    fills = venues.connect(account.login).fills(account.broker_account_id, since, now)
-    return apply_orders_and_fills(account, replace(reading, fills=fills, fills_failed=""), now=now)
+    _note_positions(account, reading)
+    fills = venues.connect(account.login).fills(account.broker_account_id, since, now + _MARGIN)
+    booked = apply_orders_and_fills(account, replace(reading, fills=fills, fills_failed=""), now=now)
+    _compare_positions(account, reading, now)
+    return booked
 
 
 def apply_orders_and_fills(account: Account, reading: Reading, *, now: datetime, lane: Lane = Lane.RECONCILE) -> int:

@@ -6,15 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
+from django.db import transaction
+
+from market.books import owed_by_venue
 from market.orders import ENTRY_TAKEN, Role, Side
 from market.sessions import Session, flat_by, trade_date_of
 from risk import drawdown, limits, rulebook
 from risk.gate import RiskState
 from risk.parameters import Parameters
 from tradingbot.clock import speed
-from tradingbot.models import Account, Balance, Contract, Order, Sharing, Stage, Strategy
-from tradingbot.operations import bars, books, payouts, rule_states, statements, strategy_states
+from tradingbot.models import Account, Balance, Contract, Order, Position, Sharing, Stage, Strategy
+from tradingbot.operations import bars, books, payouts, rule_states, statements, strategy_states, trades
 
 TOKEN_LASTS = 24 * 3600.0  # seconds of machine time
 _LATENCY = 5.0  # machine seconds that fetching and deciding may take on top of the age that prices may have
@@ -33,7 +37,8 @@ def risk_state(account: Account, contract: Contract | None, strategy: Strategy |
         facts = _facts(account, contract, trade_date, now)
     orders = books.live_orders(account.pk) if facts.has_orders else []
     positions = books.open_positions(account.pk) if facts.has_positions else []
-    worth = worth_of(account, positions, realised=facts.realised, trade_date=trade_date)
+    moved = min(booked_since(account), Decimal(0)) if facts.has_news else Decimal(0)
+    worth = worth_of(account, positions, trade_date=trade_date, moved=moved)
     rules = rule_states.rule_state(account, trade_date=trade_date, now=now)
     return RiskState(
         now=now,
@@ -101,14 +106,15 @@ class Worth:
 
 
 def worth_of(
-    account: Account, positions: Iterable[books.AnyPosition], *, realised: Decimal = Decimal(0), trade_date: date
+    account: Account, positions: Iterable[books.AnyPosition], *, trade_date: date, moved: Decimal | None = None
 ) -> Worth:
     """Return what the account is worth with `positions` at their newest prices.
 
-    realised   net result of trades closed since the balance was read; only a loss counts, the venue has the last word
+    moved   dollars that fills have moved the balance by since it was read; by default what `booked_since` says. The
+            gate takes a loss alone: before it admits more, the venue has the last word
     The day's profit is None unless the balance at the start of the session `trade_date` is known.
     """
-    balance = None if account.balance is None else account.balance + min(realised, Decimal(0))
+    balance = None if account.balance is None else account.balance + (booked_since(account) if moved is None else moved)
     open_profit: Decimal | None = Decimal(0)
     positions = list(positions)
     prices = bars.last_prices([position.contract_id for position in positions if position.quantity])
@@ -124,6 +130,43 @@ def worth_of(
     return Worth(balance, open_profit, equity, profit)
 
 
+_BOOKED_SINCE = """
+SELECT p.id FROM tradingbot_position p
+WHERE p.account_id = %(account)s AND EXISTS (
+    SELECT 1 FROM tradingbot_fill f
+    WHERE f.account_id = p.account_id AND f.contract_id = p.contract_id AND NOT f.voided
+      AND f.at >= coalesce(p.booked_from, '-infinity') AND f.at >= %(balance_at)s AND f.booked_at >= %(read_at)s)
+"""
+
+
+def holdings(account: Account) -> tuple[list[Position], Decimal]:
+    """Return what is open, and what fills have moved the balance by since it was read: booking waits meanwhile."""
+    with transaction.atomic():
+        rows = account.positions.select_for_update(of=("self",)).select_related("contract").order_by("pk")
+        return [row for row in rows if row.quantity or row.broker_quantity], booked_since(account)
+
+
+def booked_since(account: Account) -> Decimal:
+    """Return dollars that fills booked since the balance was read have moved it by, as the venue realises them.
+
+    What was executed clearly before it was in it, however late it was booked; the venue's clock may differ from ours.
+    """
+    moment = _moment(account)
+    news = [pk for (pk,) in statements.rows(_BOOKED_SINCE, {"account": account.pk, **moment})]
+    moved = Decimal(0)
+    for position in Position.objects.filter(pk__in=news).select_related("contract") if news else []:
+        rows, point_value = trades.unsettled(position), position.contract.spec.point_value
+        known = [row for row in rows if row.booked_at < moment["read_at"] or row.execution.at < moment["balance_at"]]
+        moved += owed_by_venue((row.execution for row in rows), point_value)
+        moved -= owed_by_venue((row.execution for row in known), point_value)
+    return moved
+
+
+def _moment(account: Account) -> dict[str, Any]:
+    at, skew = account.balance_at, timedelta(seconds=limits.CLOCK_SKEW)
+    return {"read_at": account.balance_read_at, "balance_at": None if at is None else at - skew}
+
+
 def floor_of(account: Account) -> Decimal | None:
     """Return the equity at which the account is lost, None unless everything that makes it is known."""
     if account.start_balance is None or account.maximum_loss is None or account.highest_eod_balance is None:
@@ -135,11 +178,14 @@ def floor_of(account: Account) -> Decimal | None:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What is not in the rows of the account, its positions and its orders; `calendar_until` is its last date."""
+    """What is not in the rows of the account, its positions and its orders; `calendar_until` is its last date.
+
+    has_news   fills were booked since the balance was read
+    """
 
     balance_age: float | None
     covered_until: datetime | None
-    realised: Decimal
+    has_news: bool
     entries_session: int
     entries_minute: int
     exposed_accounts: int
@@ -156,8 +202,7 @@ _FACTS = f"""
 SELECT
     extract(epoch FROM statement_timestamp() - %(read_at)s::timestamptz)::float,
     (SELECT covered_until FROM tradingbot_barday WHERE contract_id = %(contract)s ORDER BY trade_date DESC LIMIT 1),
-    (SELECT coalesce(sum(net), 0) FROM tradingbot_trade
-     WHERE account_id = %(account)s AND exited_at > %(balance_at)s),
+    EXISTS ({_BOOKED_SINCE}),
     (SELECT count(*) FROM tradingbot_order
      WHERE account_id = %(account)s AND role = 'entry' AND session_date = %(trade_date)s),
     (SELECT count(*) FROM tradingbot_order
@@ -192,8 +237,7 @@ def _facts(account: Account, contract: Contract | None, trade_date: date, now: d
         "contract": contract.pk if contract else 0,
         "token_at": account.login.token_renewed_at,
         "token_lasts": TOKEN_LASTS,
-        "read_at": account.balance_read_at,
-        "balance_at": account.balance_at or now,
+        **_moment(account),
         "trade_date": trade_date,
         "minute_ago": now - timedelta(minutes=1),
         "now": now,

@@ -22,7 +22,8 @@ COMPARED = ("strategy_id", "session_date", "quantity", "exit_price", "fees", "co
 
 _UNSETTLED = f"""
 SELECT fill.id, fill.broker_trade_id, fill.at, fill.side, fill.quantity, fill.price, fill.fees, fill.commissions,
-    fill.session_date, coalesce(entry.strategy_id, CASE entry.role WHEN 'entry' THEN {BY_HAND} END), own.role
+    fill.session_date, fill.booked_at,
+    coalesce(entry.strategy_id, CASE entry.role WHEN 'entry' THEN {BY_HAND} END), own.role
 FROM tradingbot_fill fill
 LEFT JOIN tradingbot_order own ON own.id = fill.order_id
 LEFT JOIN tradingbot_order entry ON entry.id = coalesce(own.parent_id, own.id)
@@ -34,11 +35,15 @@ ORDER BY fill.at, fill.broker_trade_id
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """A fill that counts: the id of its row, what the books need of it, the role of its order (None: of no order)."""
+    """A fill that counts: the id of its row, what the books need of it, the role of its order (None: of no order).
+
+    booked_at   machine time
+    """
 
     pk: int
     owned: Owned
     role: Role | None
+    booked_at: datetime
 
     @property
     def execution(self) -> Execution:
@@ -103,8 +108,9 @@ def unsettled(position: Position) -> list[Booked]:
             pk,
             Owned(Execution(id_, at, Side(side), quantity, price.normalize(), fees, commissions), owner, session),
             None if role is None else Role(role),
+            booked_at,
         )
-        for pk, id_, at, side, quantity, price, fees, commissions, session, owner, role in statements.rows(
+        for pk, id_, at, side, quantity, price, fees, commissions, session, booked_at, owner, role in statements.rows(
             _UNSETTLED, values
         )
     ]

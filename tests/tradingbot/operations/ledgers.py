@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from brokers.base import AccountReport, PlaceOrder
+from brokers.base import AccountReport, FillReport, PlaceOrder
 from brokers.simulated.behaviour import Behaviour
 from brokers.simulated.broker import SimulatedBroker
 from brokers.simulated.engine import Venue
@@ -26,6 +27,17 @@ class PayingBroker(SimulatedBroker):
 
     def accounts(self) -> list[AccountReport]:
         return [replace(report, balance=report.balance - self.paid) for report in super().accounts()]
+
+
+class BusyBroker(SimulatedBroker):
+    """A venue at which somebody buys and sells a contract before every answer about executions."""
+
+    def fills(self, account_id: int, *args: Any, **options: Any) -> list[FillReport]:
+        contract_id = front(product("MNQ"), self._now().date()).contract.id
+        for side in Side:
+            tag = f"busy-{len(self._venue.ledger.orders(account_id))}"
+            self.place(PlaceOrder(account_id, contract_id, tag, side, OrderType.MARKET, 1))
+        return super().fills(account_id, *args, **options)
 
 
 def open_desk(name: str = "50KTC-V2-1-1", balance: int = 50_000, now: datetime = START) -> Desk:

@@ -49,7 +49,8 @@ def watches(login: Login, *, now: datetime) -> list[Watch]:
             Holding(row.contract.broker_contract_id, row.quantity, row.average_price, row.contract.spec.point_value)
             for row in rows
         ]
-        found.append(Watch(account.pk, account.balance, least, tuple(holdings), most))
+        balance = account.balance + risk_states.booked_since(account)
+        found.append(Watch(account.pk, balance, least, tuple(holdings), most))
     return found
 
 
@@ -110,8 +111,8 @@ def check(account: Account, *, now: datetime) -> str:
     Each position is worth the worse of the last price and the side at which it would close; unless all of them have a
     quote of the last five seconds, they are worth what their newest bars say.
     """
-    positions = list(account.positions.exclude(quantity=0, broker_quantity=0).select_related("contract"))
-    worth = risk_states.worth_of(account, positions, trade_date=trade_date_of(now))
+    positions, moved = risk_states.holdings(account)
+    worth = risk_states.worth_of(account, positions, trade_date=trade_date_of(now), moved=moved)
     prices = {row.pk: price for row in positions if (price := _price(row)) is not None}
     if worth.balance is None or len(prices) < len(positions):
         return limits_watch.check(account, now=now)
