@@ -204,7 +204,7 @@ class NewsStep(models.Model):
 
 
 class Payout(models.Model):
-    """Money that left an Express account between two sessions: its cycle, day count and ratio begin again."""
+    """Money that was paid out of an Express account: its cycle, day count and ratio begin again."""
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="payouts")
     session_date = models.DateField(help_text="first session without it")

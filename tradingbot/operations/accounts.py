@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from brokers.base import AccountReport, BrokerError, FillReport
 from market.sessions import Session, firm_limit, regular_session, trade_date_of
@@ -60,7 +61,8 @@ def refresh(account: Account, *, now: datetime) -> None:
     """Read the account's balance, keep it, and act on the limits. Raises BrokerError if the venue cannot be read.
 
     A balance is kept with the fills that made it: what was executed before it was read is booked first. One that does
-    not agree with them even then is kept when ours has become too old.
+    not agree with them even then is kept when ours has become too old. Nor is one at once from which an Express account
+    lacks what may be a payout.
     The first read of a session also finds the balance that the session began with, from the executions since then.
     """
     today = trade_date_of(now)
@@ -83,7 +85,14 @@ def refresh(account: Account, *, now: datetime) -> None:
         if begins and steady:  # otherwise the next read tries again, from the session that was read last
             start = _begin_session(row, report.balance, look.executions, today, now)
             Account.objects.filter(pk=row.pk).update(session_date=today, session_start_balance=start)
-        kept = look.agrees or row.balance_read_at is None or look.asked_at - row.balance_read_at > _BALANCE_AGE
+        is_old = row.balance_read_at is None or look.asked_at - row.balance_read_at > _BALANCE_AGE
+        kept = look.agrees or is_old
+        if not begins and (paid := _missing(row, report.balance, look, today)):
+            if is_old or report.balance == row.balance:
+                payouts.keep(row, paid, session_date=today, now=now)
+                Account.objects.filter(pk=row.pk).update(session_start_balance=F("session_start_balance") - paid)
+            else:
+                kept = False  # the venue may still list executions that explain it
         figures = {"balance": report.balance, "balance_at": now, "balance_read_at": look.asked_at} if kept else {}
         Account.objects.filter(pk=row.pk).update(can_trade=report.can_trade and report.visible, **figures)
         account.refresh_from_db()
@@ -361,6 +370,18 @@ def _begin_session(
         account.highest_eod_balance = highest
         account.save(update_fields=["highest_eod_balance"])
     return start
+
+
+def _missing(account: Account, balance: Decimal, look: _Look, today: date) -> Decimal:
+    """Return what left an Express account inside the session and can be a payout, 0 for nothing of that kind."""
+    start = account.session_start_balance
+    if account.stage != Stage.EXPRESS or account.highest_eod_balance is None or start is None or not look.agrees:
+        return Decimal(0)
+    if any(one.voided for one in look.executions) or account.positions.exclude(quantity=F("broker_quantity")).exists():
+        return Decimal(0)
+    before = start + sum((net for _, net in _results(look.executions)), Decimal(0))
+    amount = before - balance
+    return amount if payouts.is_payout(account, amount, before=before, on=today) else Decimal(0)
 
 
 def _keep_balance(account: Account, balance: Decimal, now: datetime) -> None:

@@ -125,10 +125,10 @@ def test_money_that_went_without_a_trade_is_a_row_and_one_alert_until_a_person_c
     assert open_differences() == [(THURSDAY + timedelta(days=1), D("-0.01"), "adjustment")]
 
 
-def test_a_payout_of_an_express_account_is_suspected_as_one(desk):
+def test_what_may_be_a_payout_of_an_account_without_a_known_floor_is_suspected_as_one(desk):
     traded(desk, 400)
     end(desk)
-    Account.objects.update(stage="express")
+    Account.objects.update(stage="express", highest_eod_balance=None)
     desk.account.refresh_from_db()
     begin(desk, THURSDAY)
     desk.broker.paid = D(300)

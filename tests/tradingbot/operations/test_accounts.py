@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal as D
 
 import pytest
+from django.db.models.functions import Now
 
 from brokers.base import AccountReport, ReadFailed
 from brokers.simulated.broker import SimulatedBroker
@@ -303,6 +304,66 @@ def test_money_that_cannot_be_a_payout_leaves_the_floor_where_it_is(express, poi
     assert risk_states.floor_of(account) == floor == max(net, D(0)) - 2000
     assert (account.trading_state, account.payouts.count()) == (TradingState.ACTIVE, 0)
     assert account.session_start_balance == net - D(left)
+
+
+def later(desk: Desk) -> Account:
+    """Read the account when the balance that we have is too old for an entry."""
+    Account.objects.update(balance_read_at=Now() - timedelta(seconds=91))
+    desk.account.refresh_from_db()
+    return refresh(desk)
+
+
+@pytest.fixture
+def paid(db: None) -> Iterator[tuple[Desk, D, D]]:
+    """An Express account with a daily loss limit of 1,000 that lost 101.22 today and was paid 1,100 after that."""
+    desk = open_desk("50KXFA-V2-DLL-1", 0)
+    before = trade(desk, 1200)
+    go(desk, AFTER_CLOSE)
+    accounts.end_of_day(desk.account, now=desk.now)
+    go(desk, THURSDAY_MORNING)
+    refresh(desk)
+    today = trade(desk, -50)
+    refresh(desk)
+    desk.broker.paid = D(1100)
+    yield desk, before, today
+    venues.forget()
+
+
+def test_a_payout_inside_a_session_fixes_the_floor_and_is_no_loss_of_the_day(paid):
+    desk, before, today = paid
+    account = refresh(desk)  # executions that explain it may still come
+    assert (account.trading_state, account.day_profit, account.payouts.count()) == (TradingState.ACTIVE, today, 0)
+    account = later(desk)
+    assert list(account.payouts.values_list("session_date", "amount")) == [(date(2026, 11, 19), 1100)]
+    assert (account.trading_state, account.day_profit) == (TradingState.ACTIVE, today)
+    assert (account.balance, account.session_start_balance) == (before + today - 1100, before - 1100)
+    assert risk_states.floor_of(account) == 0
+    later(desk)
+    assert account.payouts.count() == 1
+    go(desk, AFTER_CLOSE + timedelta(days=1))
+    assert accounts.end_of_day(desk.account, now=desk.now).balance == before + today - 1100
+    go(desk, FRIDAY_MORNING)
+    account = refresh(desk)
+    assert (account.payouts.count(), account.session_start_balance) == (1, before + today - 1100)
+
+
+def test_money_that_an_execution_explains_later_was_no_payout(paid):
+    """The venue's list of executions lags behind its balance: what is missing for a minute is a loss."""
+    desk, before, today = paid
+    refresh(desk)
+    desk.broker.paid = D(0)
+    loss = trade(desk, -550)
+    account = later(desk)
+    assert (account.payouts.count(), account.balance) == (0, before + today + loss)
+    assert account.trading_state == TradingState.HALTED
+
+
+def test_money_missing_while_the_positions_differ_from_the_venues_is_no_payout_yet(paid):
+    desk, *_ = paid
+    Position.objects.update(broker_quantity=1)
+    assert later(desk).payouts.count() == 0
+    Position.objects.update(broker_quantity=0)
+    assert refresh(desk).payouts.get().amount == 1100
 
 
 def test_the_daily_loss_limit_halts_until_the_next_session_and_flattens(db):
