@@ -97,12 +97,11 @@ def test_every_command_that_is_named_is_there(page: Path):
 
 
 def read_by_settings() -> set[str]:
-    """Return the names that settings.py asks for: env("X"), env.int("X"), _secret("X")."""
+    """Return the names that settings.py asks for: env("X"), _number("X"), _secret("X")."""
     tree = ast.parse((ROOT / "tradingbot/settings.py").read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
-    asked = [
-        call for call in calls if re.fullmatch(r"env(\.\w+)?|_secret|_number|_switch|_choice", ast.unparse(call.func))
-    ]
+    asking = r"env(\.\w+)?|_secret|_number|_switch|_choice|_text|_list|_venue"
+    asked = [call for call in calls if re.fullmatch(asking, ast.unparse(call.func))]
     return {call.args[0].value for call in asked if isinstance(call.args[0], ast.Constant)}
 
 

@@ -174,8 +174,11 @@ VENUE_FORWARD = [symbol.upper() for symbol in _list("VENUE_FORWARD")]
 VENUE_SLIPPAGE_TICKS = _number("VENUE_SLIPPAGE_TICKS", 1, most=100)
 
 WORKER_CHILDREN = {
-    queue: _number(f"WORKER_{queue.upper()}", default, least=1, most=20)
-    for queue, default in {"critical": 2, "high": 2, "normal": 2, "low": 1, "background": 1}.items()
+    "critical": _number("WORKER_CRITICAL", 2, least=1, most=20),
+    "high": _number("WORKER_HIGH", 2, least=1, most=20),
+    "normal": _number("WORKER_NORMAL", 2, least=1, most=20),
+    "low": _number("WORKER_LOW", 1, least=1, most=20),
+    "background": _number("WORKER_BACKGROUND", 1, least=1, most=20),
 }
 
 DISCORD_WEBHOOK_URL = _text("DISCORD_WEBHOOK_URL")

@@ -61,8 +61,8 @@ def refresh(account: Account, *, now: datetime) -> None:
     """Read the account's balance, keep it, and act on the limits. Raises BrokerError if the venue cannot be read.
 
     A balance is kept with the fills that made it: what was executed before it was read is booked first. One that does
-    not agree with them even then is kept when ours has become too old. Nor is one at once from which an Express account
-    lacks what may be a payout.
+    not agree with them even then is kept when ours has become too old. So is one in which an Express account lacks what
+    may be a payout, unless the next read explains it.
     The first read of a session also finds the balance that the session began with, from the executions since then.
     """
     today = trade_date_of(now)
