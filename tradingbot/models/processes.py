@@ -42,7 +42,6 @@ class Snapshot(models.Model):
     account = models.OneToOneField(Account, models.CASCADE, related_name="snapshot")
     started_at = models.DateTimeField(null=True, help_text="machine time at which the read began")
     market_at = models.DateTimeField(null=True, help_text="market time at which the read began")
-    fence = models.BigIntegerField(default=0)
     data = models.BinaryField(default=bytes, help_text="operations.snapshots")
 
     def __str__(self) -> str:
