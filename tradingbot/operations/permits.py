@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import F
 
 from market.sessions import flat_by
 from risk import margins, permit
@@ -77,6 +78,8 @@ def watch(account: Account, *, now: datetime) -> str:
     codes = report.code if missing else ""
     if bool(missing) == bool(account.permit_missing):
         return missing
+    if missing and account.positions.exclude(quantity=F("broker_quantity")).exists():
+        return missing  # between a fill and the next look at the positions; one that lasts halts the account
     with transaction.atomic():
         mine = Account.objects.filter(pk=account.pk, permit_missing=account.permit_missing)
         if not mine.update(permit_missing=missing):

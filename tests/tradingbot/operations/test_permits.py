@@ -14,7 +14,7 @@ from brokers.simulated.behaviour import Behaviour
 from brokers.simulated.tokens import Credentials
 from tests.brokers.simulated.served import served
 from tests.tradingbot.operations.orders.desk import Desk
-from tradingbot.models import Account, BracketMode, CalendarDay, Login, Notification, Order
+from tradingbot.models import Account, BracketMode, CalendarDay, Login, Notification, Order, Position
 from tradingbot.operations import permits, risk_states, venues
 
 
@@ -80,6 +80,14 @@ def test_what_goes_in_mid_session_is_refused_told_once_and_over_by_itself(desk: 
     assert watch(desk) == ""
     assert told() == ["entries wait", "entries may leave"]
     assert desk.pair().code == "allowed"
+
+
+def test_the_moment_between_a_fill_and_the_next_look_at_the_positions_is_not_told(desk: Desk):
+    Position.objects.create(account=desk.account, contract=desk.contract, quantity=0, broker_quantity=3)
+    assert "not known" in watch(desk)
+    assert told() == []
+    Position.objects.update(broker_quantity=0)
+    assert (watch(desk), told()) == ("", [])
 
 
 def test_every_rule_of_the_permit_has_value_limit_and_verdict(desk: Desk):
