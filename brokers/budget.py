@@ -126,6 +126,13 @@ class LocalBudget(_Waiting):
         self._bars_taken: deque[float] = deque(maxlen=self._bars_limit)
         self._lock = threading.Lock()
 
+    @property
+    def spent(self) -> int:
+        """Return how many requests the window that ends now holds."""
+        with self._lock:
+            since = self._clock() - WINDOW
+            return sum(at > since for at in self._taken)
+
     def attempt(self, lane: Lane) -> float:
         with self._lock:
             now = self._clock()

@@ -39,11 +39,9 @@ def check(account: Account, *, now: datetime, max_age: float = 1.0) -> list[str]
     they are cancelled at once, or after 5 s if our own fills say that the position is there. Positions in which no
     entry of ours has contracts left are reported. While the ladder runs the venue is always asked anew.
     """
-    climbing = Position.objects.filter(account=account, unprotected_since__isnull=False).exists()
     asked_at = time.monotonic()
-    reading = snapshots.read(
-        account, max_age=0.0 if climbing else max_age, now=now, lane=Lane.STOP if climbing else Lane.RECONCILE
-    )
+    lane = _lane(account, now)
+    reading = snapshots.read(account, max_age=max_age if lane is Lane.RECONCILE else 0.0, now=now, lane=lane)
     now += clock.speed * timedelta(seconds=time.monotonic() - asked_at)  # the ladder counts on meanwhile
     shown = {p.contract_id: p for p in reading.positions}
     entries = _entries_at_venue(account, reading)
@@ -90,6 +88,17 @@ def next_step(account: Account, *, now: datetime, since: float = float("inf")) -
             if stop.status in (OrderStatus.NEW, OrderStatus.UNKNOWN)
         ]
     return max(0.0, min(step for step in steps if step > -since))
+
+
+def _lane(account: Account, now: datetime) -> Lane:
+    """Return the lane of a check's reads: a close that is due waits for no other request than a close does."""
+    lane = Lane.RECONCILE
+    bare = Position.objects.filter(account=account, unprotected_since__isnull=False)
+    for position in bare.annotate(waited=Now() - F("unprotected_since")):
+        lane = Lane.STOP
+        if position.waited >= _steps(position, position.waited, now)[-1] and not closes.is_in_flight(position):
+            return Lane.CANCEL
+    return lane
 
 
 def covering(position: PositionReport, orders_: Iterable[OrderReport], entries: Collection[int]) -> list[OrderReport]:

@@ -36,14 +36,14 @@ _MARGIN = timedelta(seconds=60)
 _LEG_SUFFIXES = ("-SL", "-TP")
 
 
-def reconcile(account: Account, *, now: datetime, max_age: float = 2.0) -> list[str]:
+def reconcile(account: Account, *, now: datetime, max_age: float = 2.0, lane: Lane = Lane.RECONCILE) -> list[str]:
     """Compare orders, fills and positions with the venue and set ours right. Returns what differed, in sentences.
 
     Raises ReadFailed or NotSent when a read fails: then nothing is decided that needs it.
     """
-    reading = snapshots.read(account, max_age=max_age, now=now)
+    reading = snapshots.read(account, max_age=max_age, now=now, lane=lane)
     _note_positions(account, reading)
-    booked = apply_orders_and_fills(account, reading, now=now)
+    booked = apply_orders_and_fills(account, reading, now=now, lane=lane)
     found = [f"{booked} fill(s) were not booked"] if booked else []
     found += _compare_positions(account, reading, now)
     Account.objects.filter(pk=account.pk).update(reconciled_at=Now())

@@ -64,7 +64,7 @@ def read(account: Account, *, max_age: float, now: datetime, lane: Lane = Lane.R
     asked_at = machine_now()
     if stored := _stored(account, newer_than=asked_at - timedelta(seconds=max_age)):
         return stored
-    give_up = time.monotonic() + (_SHORT_WAIT if lane is Lane.STOP else _WAIT)
+    give_up = time.monotonic() + (_SHORT_WAIT if lane in (Lane.STOP, Lane.CANCEL) else _WAIT)
     while True:
         with leases.hold(f"snapshot:{account.pk}", seconds=_LEASE) as fence:
             if fence is not None or time.monotonic() > give_up:

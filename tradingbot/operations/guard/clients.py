@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 
 from django.conf import settings
 
 from brokers.base import Broker, Lane, NotSent, PlaceOrder
-from brokers.budget import GUARD, WINDOW, LocalBudget
+from brokers.budget import GUARD, LocalBudget
 from brokers.projectx import client, gateway, session
 from brokers.projectx.brackets import BracketSign
 from tradingbot.clock import clock
@@ -39,22 +38,16 @@ class Clients:
 
     def __init__(self) -> None:
         self._without_rows: dict[int, Broker] = {}
-        self._calls: deque[float] = deque(maxlen=int(GUARD * clock.speed))
+        self._budgets: dict[int, LocalBudget] = {}
         self.tally = Tally(ApiMetric.GUARD)
 
     def make(self, login: Login) -> Broker:
         """Return the client of `login`; what `venues.connect` calls in this process."""
-        count = self.tally.observer(login.pk)
-
-        def observe(call: gateway.Call) -> None:
-            count(call)
-            if call.left:
-                self._calls.append(time.monotonic())
-
+        budget = self._budgets[login.pk] = LocalBudget(GUARD, speed=clock.speed)
         way = gateway.Gateway(
             login.base_url,
-            LocalBudget(GUARD, speed=clock.speed),
-            observe=observe,
+            budget,
+            observe=self.tally.observer(login.pk),
             plain_http=login.venue == Venue.PAPER,
             wall=time.time,  # noqa: TID251  the venue's Date header is the machine's time, also in a rehearsal
             timeouts=TIMEOUTS,
@@ -70,11 +63,10 @@ class Clients:
         connected = venues.connect(login)
         return self._without_rows.get(login.pk, connected)
 
-    @property
-    def calls(self) -> int:
-        """Return how many requests left in the last minute."""
-        since = time.monotonic() - WINDOW
-        return sum(at > since for at in tuple(self._calls))
+    def spent(self, login_id: int) -> int:
+        """Return how many requests of a login left in the last minute."""
+        budget = self._budgets.get(login_id)
+        return budget.spent if budget else 0
 
 
 class SeenTokens(venues.StoredTokens):

@@ -15,7 +15,7 @@ from tradingbot.clock import clock, now, period
 from tradingbot.models import Account, Login
 from tradingbot.operations import heartbeats, hints, leases, orders, sessions, venues
 from tradingbot.operations.bars import counting
-from tradingbot.operations.guard import needs
+from tradingbot.operations.guard import needs, pacing
 from tradingbot.operations.guard.activities import Activity
 from tradingbot.operations.guard.clients import Clients
 from tradingbot.operations.guard.journal import Journal
@@ -34,8 +34,6 @@ STEPS, STEPS_OF_OTHERS = 5.0, 10.0
 """Seconds between two looks at due steps, and for which a due step is left to the workers."""
 LEAVE = 5.0
 """Seconds that the acts in hand get when guard is to end; one call to the venue takes 2.5 at most."""
-EVERYDAY, SAVE = 22, 1.5
-"""Requests in the last minute above which looks lie half as far apart again: nine seconds of a ladder take up to 15."""
 SLEPT = 5.0
 """Seconds that a tenth of a second may take before the machine must have slept."""
 TICK, LOOK_OUT = 0.1, 0.5
@@ -153,7 +151,7 @@ class Guard:
         return True
 
     def _take(self, account: Account) -> None:
-        watch = Watch(account.pk, lambda: self._stretch(account.login_id))
+        watch = Watch(account.pk, lambda: self._stretch(ward))
         ward = Ward(watch, Alone(self.journal, self._clients.without_rows), account.login_id)
         ward.activities = [
             Activity(str(account), lambda: ward.alone.settling or ward.watch.round()),
@@ -170,10 +168,9 @@ class Guard:
             activity.end()
         log.info("no longer watching %s", ward.watch.plan.name if ward.watch.plan else account_id)
 
-    def _stretch(self, login_id: int) -> float:
-        """Return how much further apart looks must lie: accounts share a budget, of which a ladder needs its part."""
-        exposed = sum(ward.watch.exposed for ward in tuple(self._wards.values()) if ward.login_id == login_id)
-        return max(1, exposed) * (SAVE if self._clients.calls > EVERYDAY * clock.speed else 1.0)
+    def _stretch(self, ward: Ward) -> float:
+        watches = [other.watch for other in tuple(self._wards.values()) if other.login_id == ward.login_id]
+        return pacing.stretch(ward.watch, watches, spent=self._clients.spent(ward.login_id))
 
     def _run_steps(self) -> float:
         if self._fences and clock.started():
@@ -184,7 +181,7 @@ class Guard:
         exposed = sum(ward.watch.exposed for ward in self._wards.values())
         return (
             f"{len(self._wards)} account(s) of {', '.join(login.name for login in led)}, {exposed} exposed, "
-            f"{self._clients.calls} requests in the last minute"
+            f"{sum(map(self._clients.spent, self._fences))} requests in the last minute"
         )
 
     def _give_leases_back(self) -> None:

@@ -73,7 +73,8 @@ class Watch:
         Raises BrokerError when the venue does not answer, django.db.Error when PostgreSQL does not.
         """
         account = Account.objects.select_related("login").get(pk=self.account_id)
-        if not self.exposed and not _exposed(account) and time.monotonic() - self._looked_at < period(IDLE):
+        idle = not self.exposed and not _exposed(account)
+        if idle and time.monotonic() - self._looked_at < period(IDLE) * self._stretch():
             return max(SHORTEST_GLANCE, period(GLANCE))
         self._looked_at = time.monotonic()
         moment = now()
@@ -86,8 +87,9 @@ class Watch:
         if _without_stop(account):
             return self._climb(account, moment)
         self._look_up_unknown(account, moment)
-        if time.monotonic() - self._agreed_at >= period(AGREE_AGAIN) or self._changed(account):
-            self._agree(account, moment)
+        agrees = time.monotonic() - self._agreed_at < period(AGREE_AGAIN) * self._stretch()
+        if not agrees or self._changed(account):
+            self._agree(account, moment, Lane.RECONCILE)
             self._agreed_at = time.monotonic()
             self._check(account, moment, max_age=FRESH)
         orders.end_ghosts(account, now=moment)
@@ -106,7 +108,7 @@ class Watch:
                 return self._until_next_step(account, checked_at=checked_at)
         checked_at = time.monotonic()
         self._check(account, moment, max_age=0.0)
-        self._agree(account, moment)
+        self._agree(account, moment, Lane.STOP)
         self.exposed = True
         if _without_stop(account):
             return self._until_next_step(account, checked_at=checked_at)
@@ -154,10 +156,10 @@ class Watch:
         snapshots.read(account, max_age=0.0, now=now(), lane=Lane.STOP)
         return True
 
-    def _agree(self, account: Account, moment: datetime) -> None:
+    def _agree(self, account: Account, moment: datetime, lane: Lane) -> None:
         """Book and compare; stops are looked after without the executions, too."""
         with suppress(snapshots.ExecutionsUnread):
-            reconciliation.reconcile(account, now=moment, max_age=FRESH)
+            reconciliation.reconcile(account, now=moment, max_age=FRESH, lane=lane)
         self._see(account)
 
     def _see(self, account: Account) -> None:
