@@ -52,7 +52,7 @@ def test_a_protected_position_is_left_alone_until_the_flat_time(desk: Desk, alon
     for _ in range(20):
         alone.round(plan, now=desk.now)
         machine.wait(2)
-    assert acts(alone) == []
+    assert (acts(alone), alone.exposed) == ([], True)
     desk.now = FLAT
     for _ in range(4):
         alone.round(plan, now=desk.now)
@@ -61,6 +61,7 @@ def test_a_protected_position_is_left_alone_until_the_flat_time(desk: Desk, alon
     assert desk.broker.orders_in_flight(desk.account.broker_account_id) == []
     assert [kind for kind, _ in acts(alone)][:1] == ["close"]
     assert acts(alone)[-1] == ("note", f"{desk.account.name}: flat, seen twice")
+    assert not alone.exposed
 
 
 def test_working_entries_are_cancelled_at_the_flat_time(desk: Desk, alone: Alone, machine: Clockwork):

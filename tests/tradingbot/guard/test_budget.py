@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,7 +12,7 @@ from itertools import pairwise
 import pytest
 from django.db.models import F
 
-from brokers.base import FillReport, Lane, OrderReport, OverBudget, PlaceOrder, PositionReport
+from brokers.base import Broker, FillReport, Lane, NotSent, OrderReport, OverBudget, PlaceOrder, PositionReport
 from brokers.budget import GUARD, LocalBudget
 from market.orders import Role
 from tests.tradingbot.guard.clockwork import Clockwork, Running
@@ -19,9 +20,11 @@ from tests.tradingbot.operations.orders.desk import Desk, LosingBroker
 from tests.tradingbot.operations.orders.test_exits import long_position
 from tradingbot.models import Account, Order, OrderEvent, Position, Snapshot
 from tradingbot.operations import accounts, protection, reconciliation, snapshots, venues
-from tradingbot.operations.guard import pacing, watching
+from tradingbot.operations.guard import clients, pacing, remembering, watching
 from tradingbot.operations.guard.activities import AGAIN
-from tradingbot.operations.guard.watching import Watch
+from tradingbot.operations.guard.journal import Journal
+from tradingbot.operations.guard.remembering import Alone
+from tradingbot.operations.guard.watching import Watch, learn
 
 REQUEST = 0.1
 """Seconds that the venue takes to answer."""
@@ -72,9 +75,9 @@ class MeteredBroker(LosingBroker):
         return super().fills(account_id, start, end, lane=lane)
 
 
-def metered(desk: Desk, machine: Clockwork) -> MeteredBroker:
+def metered(desk: Desk, machine: Clockwork, requests: int = GUARD) -> MeteredBroker:
     broker = MeteredBroker(desk.venue, lambda: desk.now)
-    broker.meter(machine, LocalBudget(GUARD, clock=machine.monotonic, sleep=machine.wait))
+    broker.meter(machine, LocalBudget(requests, clock=machine.monotonic, sleep=machine.wait))
     venues.use(desk.account.login, broker)
     return broker
 
@@ -114,23 +117,34 @@ def look_after(watched: list[Account], machine: Clockwork, broker: MeteredBroker
             account.pk,
             lambda pk=account.pk: pacing.stretch(watches[pk], watches.values(), spent=broker.budget.spent),
         )
+
+    def round(pk: int) -> float:
+        Snapshot.objects.update(started_at=F("started_at") - timedelta(seconds=60))
+        return watches[pk].round()
+
+    go_on(looks, machine, broker, round, seconds=seconds)
+    return looks
+
+
+def go_on(
+    looks: Looks, machine: Clockwork, broker: MeteredBroker, round: Callable[[int], float], *, seconds: float
+) -> None:
+    """Let rounds follow each other as the activities do, and note when each account was read."""
     until = machine.monotonic() + seconds
-    due = [(machine.monotonic() + number * 0.3, account.pk) for number, account in enumerate(watched)]
+    due = [(machine.monotonic() + number * 0.3, pk) for number, pk in enumerate(looks.at)]
     while due[0][0] < until:
         at, pk = heapq.heappop(due)
         machine.wait(max(0.0, at - machine.monotonic()))
         began_at, before = machine.monotonic(), len(broker.sent)
         try:
-            wait = watches[pk].round()
+            wait = round(pk)
             if len(broker.sent) > before:
                 looks.at[pk].append(machine.monotonic())
         except OverBudget:
             looks.over, wait = looks.over + 1, AGAIN
-        Snapshot.objects.update(started_at=F("started_at") - timedelta(seconds=60))
         heapq.heappush(due, (max(machine.monotonic(), began_at + wait), pk))
     for times in looks.at.values():
         times.append(until)
-    return looks
 
 
 @pytest.fixture
@@ -168,6 +182,43 @@ def test_idle_accounts_share_one_look_in_five_seconds(desk: Desk, machine: Clock
     looks = look_after(watched, machine, metered(desk, machine), seconds=125)
     assert looks.over == 0
     assert max(looks.longest(account) for account in watched) <= 5 * idle + 1.5  # rows are looked at each second
+
+
+@pytest.mark.parametrize(("exposed", "idle", "most"), [(1, 0, 2.5), (1, 4, 2.5), (5, 0, 6.5), (0, 5, 25.5)])
+def test_from_memory_every_account_is_looked_at_in_time(
+    desk: Desk, machine: Clockwork, monkeypatch: pytest.MonkeyPatch, tmp_path, exposed: int, idle: int, most: float
+):
+    monkeypatch.setattr(remembering, "time", machine)
+    watched = accounts_of(desk, exposed=exposed, idle=idle)
+    plans = {account.pk: learn(account, now=desk.now) for account in watched}
+    broker = metered(desk, machine, requests=clients.WITHOUT_ROWS)
+    journal = Journal(tmp_path / "guard.jsonl")
+    ones = {account.pk: Alone(journal, lambda login: broker) for account in watched}
+    looks = Looks({account.pk: [machine.monotonic()] for account in watched})
+
+    def round(pk: int) -> float:
+        ones[pk].round(plans[pk], now=desk.now)
+        return pacing.alone(ones[pk], ones.values())
+
+    go_on(looks, machine, broker, round, seconds=125)
+    assert looks.over == 0
+    assert max(looks.longest(account) for account in watched[: exposed or None]) <= most
+
+
+def test_what_the_looks_with_postgresql_have_spent_holds_up_none_without(desk: Desk):
+    ours, login = clients.Clients(), desk.account.login
+    with_rows = ours.make(login)  # to an address where nobody answers
+    venues.use(login, with_rows)
+
+    def is_over(broker: Broker) -> bool:
+        try:
+            broker.positions(1)
+        except NotSent as error:
+            return isinstance(error, OverBudget)
+        pytest.fail("somebody answered")
+
+    assert any(is_over(with_rows) for _ in range(GUARD + 1))
+    assert not is_over(ours.without_rows(login))
 
 
 class Wound(Running):

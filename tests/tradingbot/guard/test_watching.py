@@ -335,14 +335,39 @@ def test_its_client_has_no_way_to_send_an_entry(request_: dict[str, Any]):
         client.place(order, **request_)
 
 
+class Stored:
+    """The row's token as it was last seen."""
+
+    last = "stored"
+
+
+class Venue:
+    """Gives a new token with every login."""
+
+    logins = 0
+
+    def login(self) -> str:
+        self.logins += 1
+        return f"own {self.logins}"
+
+
 def test_the_token_outlives_the_row():
-    class Stored:
-        last = "stored"
-
-    class Venue:
-        def login(self) -> str:
-            return "own"
-
     tokens = MemoryTokens(Stored(), Venue())
     assert tokens.get() == "stored"
-    assert (tokens.renew("stored"), tokens.get()) == ("own", "own")
+    assert (tokens.renew("stored"), tokens.get()) == ("own 1", "own 1")
+
+
+def test_a_token_that_was_stored_since_goes_before_an_own_one():
+    stored, venue = Stored(), Venue()
+    tokens = MemoryTokens(stored, venue)
+    tokens.renew("stored")
+    stored.last = "stored later"
+    assert tokens.get() == "stored later"
+
+
+def test_a_token_that_was_refused_is_not_tried_again():
+    venue = Venue()
+    tokens = MemoryTokens(Stored(), venue)
+    tokens.renew("stored")
+    assert (tokens.renew("own 1"), tokens.get()) == ("own 2", "own 2")
+    assert (tokens.renew("stored"), venue.logins) == ("own 2", 2)  # another thread was refused meanwhile

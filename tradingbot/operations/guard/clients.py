@@ -9,7 +9,7 @@ import time
 from django.conf import settings
 
 from brokers.base import Broker, Lane, NotSent, PlaceOrder
-from brokers.budget import GUARD, LocalBudget
+from brokers.budget import GUARD, REST, LocalBudget
 from brokers.projectx import client, gateway, session
 from brokers.projectx.brackets import BracketSign
 from tradingbot.clock import clock
@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 
 TIMEOUTS = gateway.Timeouts(connect=1.0, read=2.0, pool=0.5, total=2.5, login=2.0)
 """Seconds. A call that takes longer has an unknown outcome and is asked for again; a hanging one costs the ladder."""
+
+
+WITHOUT_ROWS = REST
+"""Requests in a window while PostgreSQL is away: who shares these otherwise, finds no row to ask the venue about."""
 
 
 class NeverEnters(client.ProjectX):
@@ -44,7 +48,15 @@ class Clients:
     def make(self, login: Login) -> Broker:
         """Return the client of `login`; what `venues.connect` calls in this process."""
         budget = self._budgets[login.pk] = LocalBudget(GUARD, speed=clock.speed)
-        way = gateway.Gateway(
+        sign = BracketSign(settings.PROJECTX_BRACKET_TICKS)
+        way, alone = self._way(login, budget), self._way(login, LocalBudget(WITHOUT_ROWS, speed=clock.speed))
+        stored = SeenTokens(login.pk, session.Login(way, login.user_name, login.api_key))
+        own = session.Login(alone, login.user_name, login.api_key)
+        self._without_rows[login.pk] = NeverEnters(alone, MemoryTokens(stored, own), bracket_sign=sign)
+        return NeverEnters(way, stored, bracket_sign=sign)
+
+    def _way(self, login: Login, budget: LocalBudget) -> gateway.Gateway:
+        return gateway.Gateway(
             login.base_url,
             budget,
             observe=self.tally.observer(login.pk),
@@ -52,11 +64,6 @@ class Clients:
             wall=time.time,  # noqa: TID251  the venue's Date header is the machine's time, also in a rehearsal
             timeouts=TIMEOUTS,
         )
-        sign = BracketSign(settings.PROJECTX_BRACKET_TICKS)
-        own = session.Login(way, login.user_name, login.api_key)
-        stored = SeenTokens(login.pk, own)
-        self._without_rows[login.pk] = NeverEnters(way, MemoryTokens(stored, own), bracket_sign=sign)
-        return NeverEnters(way, stored, bracket_sign=sign)
 
     def without_rows(self, login: Login) -> Broker:
         """Return a client of `login` that never asks PostgreSQL for anything."""
@@ -78,22 +85,23 @@ class SeenTokens(venues.StoredTokens):
 
 
 class MemoryTokens:
-    """The token for the time without PostgreSQL: the last one that was stored, then one of a login of its own."""
+    """The token for the time without PostgreSQL: the last one that was stored; once refused, one of an own login."""
 
     def __init__(self, stored: SeenTokens, login: session.Login) -> None:
         self._stored = stored
         self._login = login
         self._lock = threading.Lock()
         self._own: str | None = None
+        self._refused: set[str | None] = {None}
 
     def get(self) -> str | None:
-        return self._own or self._stored.last
+        return next((token for token in (self._stored.last, self._own) if token not in self._refused), None)
 
     def renew(self, stale: str | None) -> str:
         with self._lock:
-            for token in (self._own, self._stored.last):
-                if token is not None and token != stale:
-                    return token
+            self._refused = {None, stale} | (self._refused & {self._stored.last, self._own})
+            if token := self.get():
+                return token
             log.warning("logging in without PostgreSQL")
             self._own = self._login.login()
             return self._own

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tradingbot.clock import clock
-from tradingbot.operations.guard.watching import Watch
+from tradingbot.operations.guard.remembering import Alone
+from tradingbot.operations.guard.watching import EXPOSED, IDLE, Watch
 
 EVERYDAY, SAVE = 22, 1.5
 """Requests of a login in a window above which looks lie half as far apart again, so that a ladder has its 15; accounts
@@ -13,6 +14,8 @@ that share them have their part each."""
 BESIDE, BESIDE_COSTS = 12.0, 0.1
 """How much further apart looks at an idle account lie, once a minute then, while another one of the login is exposed;
 what they cost, where looks at an exposed account are 1."""
+ROUND = 1.25
+"""Market seconds between two rounds from memory at exposed accounts, whichever: two reads each, of 120 in a window."""
 
 
 def stretch(watch: Watch, watches: Collection[Watch], *, spent: int) -> float:
@@ -29,3 +32,11 @@ def stretch(watch: Watch, watches: Collection[Watch], *, spent: int) -> float:
         return BESIDE
     share = exposed + idle * BESIDE_COSTS
     return share * (SAVE if share * spent > EVERYDAY * clock.speed else 1.0)
+
+
+def alone(one: Alone, ones: Collection[Alone]) -> float:
+    """Return the market seconds between two rounds of an account from memory; `ones` are those of all of the login."""
+    exposed = sum(other.exposed for other in ones)
+    if not exposed:
+        return IDLE * len(ones)
+    return max(EXPOSED, ROUND * exposed) if one.exposed else IDLE * BESIDE

@@ -63,10 +63,12 @@ class Alone:
     """The rounds of one account while PostgreSQL is away: cancel and close, nothing else.
 
     connect   the client of a login that needs no row
+    exposed   whether anything was open by the plan or at the venue when that was last read, or is to be seen flat
     """
 
     journal: Journal
     connect: Callable[[Login], Broker]
+    exposed: bool = False
     _bare_since: dict[str, float] = field(default_factory=dict)
     _closed_at: dict[str, float] = field(default_factory=dict)
     _cancelled_at: dict[int, float] = field(default_factory=dict)
@@ -93,8 +95,10 @@ class Alone:
         broker = self.connect(plan.login)
         orders = broker.orders_in_flight(plan.broker_account_id)
         positions = [p for p in broker.positions(plan.broker_account_id) if p.quantity]
+        self.exposed = bool(orders or positions or plan.orders or plan.contracts)
         if plan.must_be_flat(now):
             self._flatten(plan, broker, orders, positions, now)
+            self.exposed = not self._said_flat
             return
         for report in _unwanted(plan, orders, positions, now):
             self._cancel(plan, broker, report, "its time is over, or the opposite entry filled", now)

@@ -20,7 +20,7 @@ from tradingbot.operations.guard.activities import Activity
 from tradingbot.operations.guard.clients import Clients
 from tradingbot.operations.guard.journal import Journal
 from tradingbot.operations.guard.remembering import Alone
-from tradingbot.operations.guard.watching import EXPOSED, Watch
+from tradingbot.operations.guard.watching import Watch
 
 log = logging.getLogger(__name__)
 
@@ -169,8 +169,11 @@ class Guard:
         log.info("no longer watching %s", ward.watch.plan.name if ward.watch.plan else account_id)
 
     def _stretch(self, ward: Ward) -> float:
-        watches = [other.watch for other in tuple(self._wards.values()) if other.login_id == ward.login_id]
+        watches = [other.watch for other in self._of_login(ward)]
         return pacing.stretch(ward.watch, watches, spent=self._clients.spent(ward.login_id))
+
+    def _of_login(self, ward: Ward) -> list[Ward]:
+        return [other for other in tuple(self._wards.values()) if other.login_id == ward.login_id]
 
     def _run_steps(self) -> float:
         if self._fences and clock.started():
@@ -204,7 +207,7 @@ class Guard:
             ward.alone.forget()
             return LOOK_OUT
         ward.alone.round(ward.watch.plan, now=now())
-        return period(EXPOSED)
+        return period(pacing.alone(ward.alone, [other.alone for other in self._of_login(ward)]))
 
 
 def _wall() -> float:
