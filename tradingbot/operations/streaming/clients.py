@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections
 
+from brokers.base import NotSent
 from brokers.budget import SharedBudget
 from brokers.projectx import gateway, session
 from brokers.projectx.session import Tokens
@@ -24,4 +28,25 @@ def tokens(login: Login) -> Tokens:
         plain_http=login.venue == Venue.PAPER,
         wall=time.time,  # noqa: TID251  the venue's Date header is the machine's time, also in a rehearsal
     )
-    return venues.StoredTokens(login.pk, session.Login(way, login.user_name, login.api_key))
+    return StreamTokens(login.pk, session.Login(way, login.user_name, login.api_key))
+
+
+class StreamTokens(venues.StoredTokens):
+    """The stored token for a thread that lives for days: on a connection that lives; without PostgreSQL NotSent."""
+
+    def get(self) -> str | None:
+        with _rows():
+            return super().get()
+
+    def renew(self, stale: str | None) -> str:
+        with _rows():
+            return super().renew(stale)
+
+
+@contextmanager
+def _rows() -> Iterator[None]:
+    close_old_connections()
+    try:
+        yield
+    except (DatabaseError, InterfaceError) as error:
+        raise NotSent(f"PostgreSQL does not answer: {str(error).splitlines()[0]}") from error
