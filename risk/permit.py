@@ -41,7 +41,7 @@ def standing(report: Report, state: RiskState) -> None:
     if state.reconciled:
         report.rule("reconciled", "yes", "yes")
     else:
-        text = "The account has not been compared with the venue since the start."
+        text = "The account could not be compared with the venue since the start, or since the stream connected."
         report.fail(Code.NOT_RECONCILED, "reconciled", "no", "yes", text)
     _token(report, state)
     _brackets(report, state)

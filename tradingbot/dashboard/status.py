@@ -35,7 +35,7 @@ def read(now: datetime, *, with_accounts: bool) -> dict[str, Any]:
     accounts = list(Account.objects.filter(enabled=True).select_related("login"))
     unread = sum(account.reconciled_at is None for account in accounts)
     if unread:
-        missing.append(f"{unread} account(s) not reconciled with the venue since the start")
+        missing.append(f"{unread} account(s) not reconciled with the venue")
     report: dict[str, Any] = {
         "ok": not missing,
         "missing": missing,

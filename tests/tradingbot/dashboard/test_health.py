@@ -56,7 +56,7 @@ def test_status_names_what_is_missing(client, alive):
     assert response.json()["missing"] == [
         "worker-high: never gave a sign of life",
         "MNQ: no closed bar for 3600 s",
-        "1 account(s) not reconciled with the venue since the start",
+        "1 account(s) not reconciled with the venue",
     ]
 
 

@@ -61,6 +61,16 @@ def test_the_block_of_a_killed_stream_ends_when_polling_has_compared_everything(
     assert blocked() == ""
 
 
+def test_an_account_that_waits_for_itself_does_not_prolong_the_block_of_a_killed_stream(login: Login):
+    leases.take(state.lease(login.pk), seconds=30)
+    state.block_entries(login, "connected, comparing with the venue")
+    leases.give_back(state.lease(login.pk), 1)
+    AccountFactory(login=login, reconciled_at=snapshots.machine_now())
+    AccountFactory(login=login, reconciled_at=None)
+    state.end_orphaned_blocks()
+    assert blocked() == ""
+
+
 def test_the_block_of_a_killed_stream_does_not_hide_a_silent_worker(login: Login):
     heartbeats.beat("beat")
     state.block_entries(login, "connected, comparing with the venue")

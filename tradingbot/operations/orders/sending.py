@@ -30,7 +30,8 @@ WITH all_may AS (
     SELECT account.id FROM tradingbot_account account JOIN tradingbot_login login ON login.id = account.login_id
     WHERE account.id = %(account)s
       AND (%(reduces)s OR (
-        account.trading_state = 'active' AND account.enabled AND login.entries_blocked = ''
+        account.trading_state = 'active' AND account.enabled AND account.reconciled_at IS NOT NULL
+        AND login.entries_blocked = ''
         AND EXISTS (SELECT id FROM all_may)
         AND (login.venue <> 'projectx' OR (account.armed_at IS NOT NULL
              AND (account.armed_until IS NULL OR account.armed_until > %(now)s)))))

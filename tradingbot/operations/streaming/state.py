@@ -154,11 +154,14 @@ def allow_entries(login: Login) -> None:
 
 
 def end_orphaned_blocks() -> None:
-    """Let entries leave that a stream kept back which is gone, once polling has compared every account since."""
+    """Let entries leave that a stream kept back which is gone, once polling has compared every account since.
+
+    One that was never compared keeps its own entries back.
+    """
     for login in Login.objects.filter(entries_blocked__contains=_WORDS):
         gone_at = leases.ended_at(lease(login.pk))
         watched = login.accounts.filter(enabled=True)
-        if gone_at is None or watched.exclude(reconciled_at__gt=gone_at).exists():
+        if gone_at is None or watched.filter(reconciled_at__lte=gone_at).exists():
             continue
         log.warning("%s: the stream that kept entries back is gone and all is compared, they may leave", login)
         allow_entries(login)

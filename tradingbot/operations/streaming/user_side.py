@@ -7,13 +7,16 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from django.db import DatabaseError, InterfaceError
+from django.db.models import Exists, OuterRef, Q
 from msgspec import Raw
 
 from brokers.base import BrokerError
 from brokers.projectx.hubs import Subscription
-from tradingbot.models import Account, Login
+from market.orders import LIVE
+from tradingbot.models import Account, Login, Order, Position
 from tradingbot.operations import notifications, reconciliation, snapshots
 from tradingbot.operations.streaming import state
 from tradingbot.operations.streaming.desk import Desk, Received
@@ -22,7 +25,8 @@ from tradingbot.operations.streaming.threads import Threads
 
 log = logging.getLogger(__name__)
 
-_AGAIN = 2.0
+_AGAIN, _LONGEST = 2.0, 30.0
+"""Seconds until accounts that could not be read are asked again: twice as long each time, up to the longest."""
 
 
 class UserSide:
@@ -75,31 +79,61 @@ class UserSide:
     async def _agree(self, number: int) -> None:
         """Compare every account with the venue, then let entries leave; given up for the next connection's turn.
 
-        A connection that is lost meanwhile ends nothing: what REST compares is compared, polling goes on from there.
+        An account that cannot be read keeps its own entries back, and those of all only while none can be read; it is
+        asked more and more rarely. A connection that is lost meanwhile ends nothing: what REST compares is compared,
+        polling goes on from there.
         """
+        failed: set[int] | None = None
+        allowed, pause = False, _AGAIN
         while number == self._round:
             try:
                 await self._threads.run(self._threads.keeper, self.hold_block)
-                compared_at = await self._threads.run(self._threads.reader, self._reconcile)
-                if number == self._round:
+                accounts = await self._threads.run(self._threads.reader, partial(self._accounts, failed))
+                failed = await self._threads.run(self._threads.reader, partial(self._reconcile, accounts))
+                if number != self._round:
+                    return
+                if not allowed and (not failed or len(failed) < len(accounts)):
                     self._block = ""
-                    await self._threads.run(self._threads.keeper, self._allow)
+                    await self._threads.run(self._threads.keeper, partial(self._allow, failed))
+                    allowed = True
+                if not failed:
+                    compared_at = await self._threads.run(self._threads.reader, snapshots.machine_now)
                     self.agreed_at = compared_at if self._connected else None
-                return
-            except (BrokerError, DatabaseError, InterfaceError) as error:
+                    return
+            except (DatabaseError, InterfaceError) as error:
                 log.warning("%s: not yet in agreement with the venue: %s", self._login, str(error).splitlines()[0])
-                await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST)
 
-    def _reconcile(self) -> datetime:
-        for account in Account.objects.filter(login=self._login, enabled=True).select_related("login"):
-            for difference in reconciliation.reconcile(account, now=self._now(), max_age=0):
+    def _accounts(self, only: set[int] | None) -> list[Account]:
+        """Return what is to be compared: accounts that may trade or have something open, of `only` if that is given."""
+        live = Order.objects.filter(account=OuterRef("pk"), status__in=LIVE)
+        held = Position.objects.filter(account=OuterRef("pk")).exclude(quantity=0, broker_quantity=0)
+        accounts = Account.objects.filter(
+            Q(can_trade=True) | Exists(live) | Exists(held), login=self._login, enabled=True
+        )
+        return list((accounts if only is None else accounts.filter(pk__in=only)).select_related("login"))
+
+    def _reconcile(self, accounts: list[Account]) -> set[int]:
+        """Compare accounts with the venue; returns those that cannot be read."""
+        failed = set()
+        for account in accounts:
+            try:
+                differences = reconciliation.reconcile(account, now=self._now(), max_age=0)
+            except BrokerError as error:
+                log.warning("%s: not yet in agreement with the venue: %s", account, str(error).splitlines()[0])
+                failed.add(account.pk)
+                continue
+            for difference in differences:
                 log.info("%s: %s", account, difference)
             self._hinter.give("critical.check_protection", caused_at=time.monotonic(), account_id=account.pk)
-        return snapshots.machine_now()
+        return failed
 
-    def _allow(self) -> None:
-        if not self._block:  # a logout may have come since
-            state.allow_entries(self._login)
+    def _allow(self, unread: set[int]) -> None:
+        if self._block:  # a logout may have come since
+            return
+        Account.objects.filter(pk__in=unread).update(reconciled_at=None)
+        state.allow_entries(self._login)
 
     async def _freeze(self) -> None:
         await self._threads.run(self._threads.keeper, self._tell_evicted)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from market.orders import OrderStatus, Role
 from tests.tradingbot.operations.orders.desk import Desk
-from tradingbot.models import Fill, Notification, Order, OrderEvent, Outcome, Position, Trade
+from tradingbot.models import Account, Fill, Notification, Order, OrderEvent, Outcome, Position, Trade
 from tradingbot.operations import orders, protection, reconciliation
 
 
@@ -33,6 +33,14 @@ def test_each_entry_is_sent_once_with_its_bracket(desk: Desk) -> None:
     assert [orders.send(order, now=desk.now) for order in (buy, sell)] == [False, False]
     tags = [tag for tag, *_ in desk.ledger()]
     assert sorted(tags) == sorted(t for o in (buy, sell) for t in (o.tag, f"{o.tag}-SL", f"{o.tag}-TP"))
+
+
+def test_an_entry_waits_while_its_account_is_to_be_compared_with_the_venue(desk: Desk) -> None:
+    entries = list(desk.pair().orders.filter(role=Role.ENTRY))
+    Account.objects.update(reconciled_at=None)
+    assert [orders.send(order, now=desk.now) for order in entries] == [False, False]
+    reconciliation.reconcile(desk.account, now=desk.now, max_age=0)
+    assert [orders.send(order, now=desk.now) for order in entries] == [True, True]
 
 
 def test_the_first_fill_cancels_the_opposite_entry(desk: Desk) -> None:

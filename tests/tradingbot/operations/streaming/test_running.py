@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
 import httpx
 import numpy as np
@@ -41,7 +44,7 @@ from tradingbot.models import (
     StreamEvent,
 )
 from tradingbot.operations import bars, decisions, quotes, reconciliation, streaming, venues
-from tradingbot.operations.streaming import goals
+from tradingbot.operations.streaming import goals, user_side
 from tradingbot.operations.streaming.running import Stream
 from tradingbot.queues import redis
 
@@ -318,6 +321,49 @@ def test_a_hub_that_stays_away_while_the_accounts_are_compared_keeps_no_entry_ba
             assert stream.heard.agreed_at is None  # nothing is claimed of a connection that is gone
 
     asyncio.run(go())
+
+
+def test_an_account_that_cannot_be_read_keeps_back_its_own_entries_only(scene: Scene, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(user_side, "_AGAIN", 0.05)
+    names = ("50KTC-V2-TEST-2", "50KTC-V2-TEST-3")
+    second, third = (scene.venue.venue.open_account(name, Decimal(50_000), START).id for name in names)
+    other = AccountFactory(login=scene.login, broker_account_id=second, name=names[0])
+    at_rest = AccountFactory(login=scene.login, broker_account_id=third, name=names[1], can_trade=False)
+    broker = PartlyUnreadable(scene.venue.venue, scene.venue.now)
+    broker.without = {second}
+    venues.use(scene.login, broker)
+
+    def reconciled() -> dict[int, bool]:
+        return {account.pk: account.reconciled_at is not None for account in Account.objects.all()}
+
+    async def go() -> None:
+        async with scene.stream() as stream:
+            await scene.wait(lambda: broker.asked[second] >= 5, "the fifth try")
+            assert await scene.rows(lambda: Login.objects.get(pk=scene.login.pk).entries_blocked) == ""
+            assert await scene.rows(reconciled) == {scene.account.pk: True, other.pk: False, at_rest.pk: True}
+            assert (broker.asked[scene.account.broker_account_id], broker.asked[third]) == (1, 0)
+            assert stream.heard.agreed_at is None
+            broker.without = set()
+            await scene.wait(lambda: reconciled()[other.pk], "the second account")
+            await scene.wait(scene.delivers, "the stream")
+
+    asyncio.run(go())
+    assert broker.asked[scene.account.broker_account_id] == 1
+
+
+class PartlyUnreadable(SimulatedBroker):
+    """A venue that does not know the accounts `without` when their orders are read; `asked`: how often they were."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.without: set[int] = set()
+        self.asked: Counter[int] = Counter()
+
+    def orders_in_flight(self, account_id: int, *, lane: Lane = Lane.RECONCILE) -> list[OrderReport]:
+        self.asked[account_id] += 1
+        if account_id in self.without:
+            raise ReadFailed("account not found", code=1)
+        return super().orders_in_flight(account_id, lane=lane)
 
 
 class Unreadable(SimulatedBroker):
