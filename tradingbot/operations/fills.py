@@ -14,12 +14,11 @@ from market.orders import NEXT, OrderStatus, Role, Side
 from market.sessions import trade_date_of
 from tradingbot.faults import point
 from tradingbot.models import Account, Contract, Fill, Order, Position, Trade
-from tradingbot.operations import costs, notifications, orders, trades
+from tradingbot.operations import costs, notifications, order_facts, orders, trades
 
 log = logging.getLogger(__name__)
 
 _EXITS = (Role.STOP, Role.TARGET, Role.EXIT)
-_ENDED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.ABANDONED)
 
 
 def record(account: Account, report: FillReport, *, now: datetime) -> bool:
@@ -63,12 +62,11 @@ def record(account: Account, report: FillReport, *, now: datetime) -> bool:
     return True
 
 
-def link(account: Account, *, now: datetime) -> int:
-    """Give fills that were booked before their order was found to that order; returns how many.
+def link(account: Account, *, now: datetime) -> None:
+    """Give fills that were booked before their order was found to that order.
 
     An entry whose answer was lost may fill before its tag is looked up: its opposite is to be cancelled all the same.
     """
-    linked = 0
     orders_found = Order.objects.filter(account=account, broker_order_id=OuterRef("broker_order_id"))
     orphans = Fill.objects.filter(Exists(orders_found), account=account, order=None, voided=False)
     for fill in orphans.select_related("contract"):
@@ -80,8 +78,6 @@ def link(account: Account, *, now: datetime) -> int:
             _fill_order(order, fill, now)
             trades.rebuild(position, since=fill.at)
             _follow(order, fill, position, now)
-            linked += 1
-    return linked
 
 
 def _order_of(account: Account, broker_order_id: int) -> Order | None:
@@ -108,7 +104,7 @@ def _fill_order(order: Order, fill: Fill, now: datetime) -> None:
     explained = figures["contracts"] <= order.filled  # what the venue said that it had filled when it ended
     status = OrderStatus.FILLED if filled == order.quantity else OrderStatus.PARTIAL
     before = OrderStatus(order.status)
-    if before in _ENDED and not explained:
+    if before in order_facts.ENDED and not explained:
         order.advance(OrderStatus.GHOST, at=now, detail={"fill": fill.broker_trade_id})
         notifications.notify(
             "risk",

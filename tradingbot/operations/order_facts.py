@@ -18,7 +18,7 @@ from tradingbot.operations import closes, notifications
 
 log = logging.getLogger(__name__)
 
-_ENDED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.ABANDONED)
+ENDED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.ABANDONED)
 _OPEN_AT_VENUE = (OrderStatus.WORKING, OrderStatus.PARTIAL, OrderStatus.CANCEL_PENDING)
 
 
@@ -124,7 +124,7 @@ def _facts(order: Order, report: OrderReport) -> dict[str, Any]:
 def _next_status(order: Order, report: OrderReport) -> OrderStatus | None:
     """Return the status to move to, None if the row already says it or the report proves nothing new."""
     before, after = OrderStatus(order.status), report.status
-    if before in _ENDED and report.filled > order.filled:
+    if before in ENDED and report.filled > order.filled:
         return OrderStatus.GHOST
     if after is None or after == before or before is OrderStatus.FILLED:
         return None
@@ -134,7 +134,7 @@ def _next_status(order: Order, report: OrderReport) -> OrderStatus | None:
         return None  # our cancel is still under way
     if before is OrderStatus.PARTIAL and after is OrderStatus.WORKING:
         return None  # an older picture
-    if before in _ENDED:
+    if before in ENDED:
         return OrderStatus.GHOST if after in _OPEN_AT_VENUE or after is OrderStatus.FILLED else None
     return after if after in NEXT[before] and after != before else None
 
