@@ -15,7 +15,7 @@ from tests.tradingbot.operations.ledgers import go
 from tests.tradingbot.operations.orders.desk import Desk
 from tests.tradingbot.operations.orders.test_exits import flatten_until_done, long_position, waited
 from tradingbot.models import Account, Order, Position
-from tradingbot.operations import orders, protection, reconciliation, snapshots, venues
+from tradingbot.operations import leases, orders, protection, reconciliation, snapshots, venues
 
 EVENING = datetime(2026, 11, 18, 23, 5, tzinfo=UTC)  # 18:05 New York, in the next session
 
@@ -117,3 +117,15 @@ def test_a_reading_that_was_overtaken_replaces_no_newer_one(desk: Desk, monkeypa
     older = snapshots.read(desk.account, max_age=0, now=desk.now)
     assert older.started_at < newer[0].started_at
     assert snapshots.newest(desk.account) == newer[0]
+
+
+@pytest.mark.parametrize(("lane", "seconds"), [(Lane.CANCEL, 1), (Lane.STOP, 1), (Lane.RECONCILE, 3)])
+def test_a_stop_or_a_close_waits_for_another_reader_for_a_second_only(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, lane: Lane, seconds: int
+):
+    machine = Clockwork()
+    monkeypatch.setattr(snapshots, "time", machine)
+    assert leases.take(f"snapshot:{desk.account.pk}", seconds=20)
+    began_at = machine.monotonic()
+    snapshots.read(desk.account, max_age=0, now=desk.now, lane=lane)
+    assert seconds <= machine.monotonic() - began_at < seconds + 0.1
